@@ -1,0 +1,1 @@
+"""Canonical types, errors, units, plugin lookup. Imports nothing of ours."""

@@ -1,0 +1,199 @@
+"""Every error gemstead raises on purpose.
+
+    GemsteadError
+    |- RequestInvalid        what the caller asked cannot be done as asked
+    |  |- SettingInvalid     a setting is unknown or has a bad value
+    |  |- NameUnknown        no such model, engine, profile ... (carries the nearest valid name)
+    |  `- ContextOverflow    the prompt does not fit the context length
+    |- Missing               something needed is not here
+    |  |- ModelMissing       the artefact is not in the store
+    |  |- EngineMissing      no engine program is installed
+    |  `- ToolMissing        a compiler, cmake ... is not on PATH
+    |- DoesNotFit            the plan needs more memory or disk than there is
+    |  `- DiskFull
+    |- FileDamaged           a file is not what it claims to be
+    |  `- DigestMismatch
+    |- SourceError           a model source did not deliver
+    |  |- SourceUnauthorized (401)  |- SourceForbidden (403)
+    |  |- SourceNotFound (404)      `- SourceUnreachable (offline, DNS, refused, timed out)
+    |- EngineError           the engine program did not deliver
+    |  |- EngineFailed       it crashed or will not start
+    |  |- EngineRefused      it answered with an error
+    |  |- EngineBusy         no slot in time
+    |  `- EngineTimeout
+    |- PolicyRefused         a rule of the operator says no
+    |- AlreadyRunning        another process holds the lock or the port
+    `- Interrupted           the user pressed Ctrl-C
+
+No HTTP status and no exit code in here: `api/errors.py` maps `code` to a status, `cli/errors.py` to an exit code.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import ClassVar, Literal, TypeAlias
+
+Refuser: TypeAlias = Literal["client", "gateway", "guard", "quota", "engine", "source"]
+
+
+class GemsteadError(Exception):
+    """An error with a stable code, a sentence that says what happened, and the command that fixes it.
+
+    `what` names the offending value; `why` explains where that helps; `hint` is one command or one change.
+    """
+
+    code: ClassVar[str] = "internal"
+    refuser: ClassVar[Refuser] = "gateway"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, what: str, *, why: str | None = None, hint: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+        self.retry_after_s = retry_after_s
+
+
+class RequestInvalid(GemsteadError):
+    """The caller asked for something that cannot be done as asked. `param` names the field."""
+
+    code = "request_invalid"
+    refuser = "client"
+
+    def __init__(self, what: str, *, param: str | None = None, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.param = param
+
+
+class SettingInvalid(RequestInvalid):
+    code = "setting_invalid"
+
+
+class NameUnknown(RequestInvalid):
+    """`kind` `name` is not known; the hint carries the nearest valid name."""
+
+    code = "name_unknown"
+
+    def __init__(
+        self, kind: str, name: str, valid: list[str], *, param: str | None = None, hint: str | None = None
+    ) -> None:
+        near = get_close_matches(name, valid, n=1, cutoff=0.5)
+        known = ", ".join(valid[:12]) + (", ..." if len(valid) > 12 else "")
+        suggestion = f"did you mean {near[0]!r}?" if near else f"known: {known}"
+        super().__init__(f"unknown {kind} {name!r}", param=param, hint=f"{suggestion} {hint}" if hint else suggestion)
+        self.name = name
+        self.nearest = near[0] if near else None
+
+
+class ContextOverflow(RequestInvalid):
+    code = "context_overflow"
+
+    def __init__(
+        self, what: str, *, prompt_tokens: int | None = None, context_length: int | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, hint=hint)
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+class Missing(GemsteadError):
+    code = "missing"
+
+
+class ModelMissing(Missing):
+    code = "model_missing"
+
+
+class EngineMissing(Missing):
+    code = "engine_missing"
+
+
+class ToolMissing(Missing):
+    code = "tool_missing"
+
+
+class DoesNotFit(GemsteadError):
+    """The plan needs `missing_bytes` more than the machine has."""
+
+    code = "does_not_fit"
+
+    def __init__(self, what: str, *, missing_bytes: int, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.missing_bytes = missing_bytes
+
+
+class DiskFull(DoesNotFit):
+    code = "disk_full"
+
+
+class FileDamaged(GemsteadError):
+    code = "file_damaged"
+
+
+class DigestMismatch(FileDamaged):
+    code = "digest_mismatch"
+
+
+class SourceError(GemsteadError):
+    code = "source_error"
+    refuser = "source"
+    retryable = True
+
+
+class SourceUnauthorized(SourceError):
+    code = "source_unauthorized"
+    retryable = False
+
+
+class SourceForbidden(SourceError):
+    code = "source_forbidden"
+    retryable = False
+
+
+class SourceNotFound(SourceError):
+    code = "source_not_found"
+    retryable = False
+
+
+class SourceUnreachable(SourceError):
+    code = "source_unreachable"
+
+
+class EngineError(GemsteadError):
+    code = "engine_error"
+    refuser = "engine"
+
+
+class EngineFailed(EngineError):
+    code = "engine_failed"
+    retryable = True
+
+
+class EngineRefused(EngineError):
+    code = "engine_refused"
+
+
+class EngineBusy(EngineError):
+    code = "engine_busy"
+    retryable = True
+
+
+class EngineTimeout(EngineError):
+    code = "engine_timeout"
+    retryable = True
+
+
+class PolicyRefused(GemsteadError):
+    code = "policy_refused"
+    refuser = "guard"
+
+
+class AlreadyRunning(GemsteadError):
+    code = "already_running"
+
+
+class Interrupted(GemsteadError):
+    code = "interrupted"
+    refuser = "client"

@@ -1,0 +1,118 @@
+"""What an engine is: a program we start or find, on a private socket with a generated key, spoken to over HTTP.
+
+A file in `engines/kinds/` offers one `ENGINE`, an `EngineKind`: a frozen value that holds plain functions. The
+supervisor (`engines/process.py`) and the client (`engines/client.py`) know engines only through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from gemstead.core.plan import Plan
+from gemstead.core.progress import Progress
+from gemstead.core.types import ChatRequest, Event
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a running engine listens. Exactly one of `socket_path` and `port` is set.
+
+    `api_key` is generated at each start; it is never logged and never in argv.
+    """
+
+    api_key: str
+    socket_path: Path | None = None
+    host: str = "127.0.0.1"
+    port: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.socket_path or f'{self.host}:{self.port}'})"
+
+
+class Installation(msgspec.Struct, frozen=True):
+    """An engine program on this machine. `origin` says how it was found; `digest` is the sha256 of the program file."""
+
+    kind: str
+    program: Path
+    version: str
+    origin: str
+    digest: str | None = None
+
+
+class Command(msgspec.Struct, frozen=True):
+    """The exact program, arguments and extra environment. No secret is in `argv`; `secret_env` is never printed."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    secret_env: dict[str, str] = {}
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What the engine itself can do; what it cannot, the gateway makes good or refuses."""
+
+    can_count_tokens: bool
+    can_hold_json_schema: bool
+    can_call_tools: bool
+    can_see: bool
+    can_hear: bool
+    has_reasoning_field: bool
+
+
+class StreamDecoder(Protocol):
+    """Turns the engine's stream into events, whatever the cut between chunks."""
+
+    def feed(self, payload: bytes) -> Iterable[Event]:
+        """`payload` is the text of one server-sent event's data, without the `data:` prefix."""
+        ...
+
+    def close(self) -> Iterable[Event]:
+        """The stream ended; yields what was held back. Raises EngineFailed if the engine ended before it finished."""
+        ...
+
+
+class EngineKind(msgspec.Struct, frozen=True):
+    """Everything gemstead knows about one kind of engine."""
+
+    name: str
+    title: str
+    licence: str
+    artefact_formats: tuple[str, ...]
+    capabilities: Capabilities
+    find: Callable[[str | None, Path], Installation | None]
+    """(program the user set or None, engines directory) -> what is there. Raises EngineMissing if the set one fails."""
+    install: Callable[[Path, Progress], Installation]
+    """(engines directory, progress) -> a working installation, built or downloaded; cached, resumable."""
+    command: Callable[[Plan, Installation, Endpoint], Command]
+    chat_path: str
+    encode_chat: Callable[[ChatRequest], dict[str, Any]]
+    new_decoder: Callable[[], StreamDecoder]
+    health_path: str
+    count_path: str | None = None
+    read_count: Callable[[dict[str, Any]], int] | None = None
+    metrics_path: str | None = None
+
+
+class Engine(Protocol):
+    """A running engine as the pipeline sees it."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def context_length(self) -> int:
+        """Tokens one slot holds, prompt and answer together."""
+        ...
+
+    def chat(self, request: ChatRequest) -> AsyncIterator[Event]:
+        """Events of one reply, ended by exactly one Finish. Closing the iterator cancels the generation in the engine.
+
+        Raises: ContextOverflow, EngineRefused, EngineBusy, EngineFailed, EngineTimeout.
+        """
+        ...
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Exact tokens of the rendered prompt, template included."""
+        ...
