@@ -1,7 +1,7 @@
 """The request and the events that every dialect, guard and engine speaks.
 
 A dialect decodes its bytes to a `ChatRequest`; an engine yields `Event`s; a dialect encodes them. What a dialect
-carries and no canonical field holds is in `ChatRequest.raw`: honoured, refused or warned about, never dropped in silence.
+carries and no canonical field holds is in `ChatRequest.raw`: honoured, refused or warned about, never dropped.
 """
 
 from __future__ import annotations
