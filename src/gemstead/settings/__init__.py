@@ -1,0 +1,1 @@
+"""One typed, frozen model of every setting; the only reader of the environment."""

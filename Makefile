@@ -1,0 +1,57 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. Both are quick the second time.
+# Needs: Python 3.11+, a C++ compiler, cmake, and ninja or make. uv is used when it is there.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit format bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: $(READY) ## Set up everything and answer a prompt with real weights
+	@$(BIN)/gemstead run --fallback smollm2:135m "Hello, who are you?"
+
+test: $(READY) check ## Set up everything and pass every check and test
+	@$(BIN)/gemstead engine install
+	@$(BIN)/gemstead models pull smollm2:135m
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY) ## Format, lint, types, import contract, dependencies
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry --no-ansi src
+
+unit: $(READY) ## The fast tests only
+	@$(BIN)/python -m pytest tests/unit tests/contract
+
+format: $(READY) ## Format and apply safe fixes
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(READY) ## Decode rate through the door against the same engine asked directly
+	@$(BIN)/gemstead bench door --model smollm2:135m
+
+lock: $(READY) ## Write the exact versions in use to constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude gemstead | grep '==' > constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: gemstead needs Python 3.11 or newer; hint: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "setting up $(VENV) ..." >&2
+	@if command -v uv > /dev/null; then \
+	  uv venv --quiet --allow-existing --seed --python $(PYTHON) $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable . --group dev; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev; \
+	fi
+	@touch $@
+
+clean: ## Remove the virtual environment and caches (models and engines stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,3 @@
+from gemstead.cli import main
+
+main()

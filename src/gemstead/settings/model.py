@@ -1,0 +1,80 @@
+"""Every setting, its type, its default and what it is for. `gemstead config show` prints this as commented TOML."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from gemstead.core.plan import KvCacheDtype
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ModelSettings(Section):
+    name: str = "auto"
+    """The model `up`, `run`, `chat` and `serve` use when none is named; "auto" is the best Gemma 4 that fits."""
+    fallback: str | None = None
+    """Used, and said so, when "auto" chose a model whose weights cannot be pulled from here."""
+    context_length: Annotated[int, Field(ge=256, le=1_048_576)] | None = None
+    """Tokens one slot holds, prompt and answer together; unset: 8192, or less where memory is short."""
+    num_slots: Annotated[int, Field(ge=1, le=256)] = 1
+    """Sequences at once."""
+    kv_cache_dtype: KvCacheDtype = "f16"
+    """Precision of the KV cache; q8_0 halves its memory."""
+    is_thinking: bool = False
+    """Whether the model thinks before it answers, where a request does not say."""
+
+
+class EngineSettings(Section):
+    kind: str = "llama_cpp"
+    """Which engine runs the model (`gemstead engine list`)."""
+    program: str | None = None
+    """Path of an engine program to use instead of the installed one."""
+    start_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """How long loading a model may take."""
+    extra_args: tuple[str, ...] = ()
+    """More flags for the engine, from the list it allows."""
+
+
+class ServerSettings(Section):
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback is refused until API keys exist."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8484
+    """Port to listen on; 0 takes a free one."""
+    max_concurrent_requests: Annotated[int, Field(ge=1)] = 64
+    """Requests in work or waiting for a slot; one more is answered 503 with Retry-After."""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    """Largest request body, images included."""
+    drain_s: Annotated[float, Field(ge=0)] = 30.0
+    """How long `stop` lets running answers finish."""
+
+
+class SourceSettings(Section):
+    hf_endpoint: str = "https://huggingface.co"
+    """The model hub, or a mirror of it."""
+    hf_token: SecretStr | None = None
+    """Token for gated repositories. Better in HF_TOKEN than in a file."""
+    is_offline: bool = False
+    """True: never open a network connection; only what is in the store is used."""
+
+
+class PlanSettings(Section):
+    headroom: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of memory the plan leaves to everything else."""
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much the server writes to its own log."""
+
+
+class Settings(Section):
+    model: ModelSettings = ModelSettings()
+    engine: EngineSettings = EngineSettings()
+    server: ServerSettings = ServerSettings()
+    sources: SourceSettings = SourceSettings()
+    plan: PlanSettings = PlanSettings()
+    log: LogSettings = LogSettings()
