@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS = ("up", "run", "chat", "models", "plan", "hardware", "engine", "serve", "ps", "stop", "bench", "config")
 """In the order in which `--help` lists them; each is a module here that offers `register(app)`."""
@@ -23,7 +27,7 @@ def run(argv: list[str]) -> int:
     return outcome.code
 
 
-def _app():  # type: ignore[no-untyped-def]  # typer is imported late: `python -m gemstead --version` must stay quick
+def _app() -> typer.Typer:
     import typer
 
     app = typer.Typer(

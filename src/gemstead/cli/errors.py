@@ -54,14 +54,14 @@ def guarded() -> Iterator[Outcome]:
         _print("error", "interrupted")
     except BrokenPipeError:
         # The reader of our stdout went away (`| head`): that is its right, and no error.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
     except Exception as exc:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
         outcome.code = 1
         _print_bug(exc)
 
 
 def code_of(exc: errors.GemsteadError) -> int:
-    return next((code for kind, code in EXIT_CODES if isinstance(exc, kind)), 1)
+    return next((code for kind, code in EXIT_CODES if issubclass(errors.kind_of(exc), kind)), 1)
 
 
 def exit_code_of(returned: object) -> int:

@@ -23,6 +23,9 @@ Thinking = Annotated[bool | None, typer.Option("--thinking/--no-thinking", help=
 Fallback = Annotated[
     str | None, typer.Option("--fallback", help="Model to use, and say so, if the chosen one cannot be pulled.")
 ]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="Accept the model's licence, once; it is recorded.")
+]
 Offline = Annotated[bool | None, typer.Option("--offline", help="Open no network connection.")]
 
 _config_file: list[Path] = []
@@ -53,6 +56,14 @@ def load(**flags: Any) -> Loaded:
 
     named = {name.replace("__", "."): value for name, value in flags.items()}
     return load_settings(named, file=_config_file[0] if _config_file else None)
+
+
+def with_model(loaded: Loaded, model: str) -> Loaded:
+    """The same settings with another model."""
+    import msgspec
+
+    changed = loaded.settings.model.model_copy(update={"name": model})
+    return msgspec.structs.replace(loaded, settings=loaded.settings.model_copy(update={"model": changed}))
 
 
 def plan_flags(context: int | None, parallel: int | None, kv: str | None) -> dict[str, Any]:

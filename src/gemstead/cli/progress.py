@@ -20,12 +20,15 @@ LINE_INTERVAL_S = 5.0
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """A `Progress` for as long as the block runs; bars disappear when done, lines stay."""
-    if is_terminal():
-        with _bars() as bars:
-            yield _BarReporter(bars)
-    else:
+    """A `Progress` for as long as the block runs. Bars stand only while something is under way; closing lines stay."""
+    if not is_terminal():
         yield _LineReporter()
+        return
+    reporter = _BarReporter()
+    try:
+        yield reporter
+    finally:
+        reporter.close()
 
 
 def _bars() -> Bars:
@@ -45,20 +48,39 @@ def _bars() -> Bars:
 
 
 class _BarReporter:
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._rates = _Rates()
 
     def __call__(self, event: ProgressEvent) -> None:
+        if event.is_done:
+            self._finish(event)
+            return
+        if self._bars is None:
+            self._bars = _bars()
+            self._bars.start()
         if event.task not in self._tasks:
             self._tasks[event.task] = self._bars.add_task(event.task, total=event.total, amount="", note="")
-        task = self._tasks[event.task]
-        amount = _amount(event, self._rates.rate(event))
-        self._bars.update(task, completed=event.done, total=event.total, amount=amount, note=event.note or "")
-        if event.is_done:
+        self._bars.update(
+            self._tasks[event.task],
+            completed=event.done,
+            total=event.total,
+            amount=_amount(event, self._rates.rate(event)),
+            note=event.note or "",
+        )
+
+    def _finish(self, event: ProgressEvent) -> None:
+        if self._bars is not None and event.task in self._tasks:
             self._bars.remove_task(self._tasks.pop(event.task))
-            note(_closing_line(event))
+        if not self._tasks:
+            self.close()
+        note(_closing_line(event))
+
+    def close(self) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
 
 
 class _LineReporter:

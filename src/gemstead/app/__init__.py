@@ -1,0 +1,1 @@
+"""Wiring: builds the parts from the settings. The only room that knows every concrete part."""
