@@ -1,0 +1,1 @@
+"""The one path a request takes, from who may enter to what is recorded."""

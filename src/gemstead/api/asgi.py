@@ -1,0 +1,137 @@
+"""The API as one ASGI application: routes inside, and around each call its id, host check, errors and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gemstead.api.call import JSON, Call, ClientLeft, Header
+from gemstead.api.chat import ChatEndpoint
+from gemstead.api.dialect import ChatRoute, Dialect
+from gemstead.api.errors import RETRY_AFTER_S, PathUnknown, http_status, retry_after_s
+from gemstead.api.hosts import check_host
+from gemstead.api.models import ModelEndpoint, ModelListEndpoint
+from gemstead.api.probes import HealthEndpoint, MetricsEndpoint, ReadyEndpoint
+from gemstead.api.services import Services
+from gemstead.core.errors import GemsteadError, Interrupted
+from gemstead.core.plugins import load_plugin, plugin_names
+
+logger = logging.getLogger(__name__)
+
+DIALECTS = "gemstead.api.dialects"
+
+Endpoint: TypeAlias = Callable[[Call], Awaitable[None]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def build_api(services: Services) -> ASGIApp:
+    """Every dialect's routes, health, readiness and metrics. No pages, no CORS headers."""
+    dialects = tuple(load_plugin(DIALECTS, name, "DIALECT", Dialect) for name in plugin_names(DIALECTS))
+    services.metrics.watch_engines(services.engines)
+    routes = [
+        Route(path, _Routed(path, endpoint))
+        for path, endpoint in [*_dialect_routes(dialects, services), *_own_routes(services)]
+    ]
+    router = Router(routes, redirect_slashes=False, default=_unknown_path)
+    return _Door(services, dialects, router)
+
+
+def _dialect_routes(dialects: tuple[Dialect, ...], services: Services) -> Iterator[tuple[str, Endpoint]]:
+    for dialect in dialects:
+        for route in dialect.routes:
+            if isinstance(route, ChatRoute):
+                yield route.path, ChatEndpoint(services, route)
+            else:
+                yield route.path, ModelListEndpoint(services, route)
+                yield route.path + "/{name:path}", ModelEndpoint(services, route)
+
+
+def _own_routes(services: Services) -> Iterator[tuple[str, Endpoint]]:
+    yield "/healthz", HealthEndpoint()
+    yield "/readyz", ReadyEndpoint(services)
+    yield "/metrics", MetricsEndpoint(services)
+
+
+class _Routed(msgspec.Struct, frozen=True):
+    """An endpoint as the router takes it. The route's pattern is its name in the metrics."""
+
+    path: str
+    endpoint: Endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (in the Call)
+        call: Call = scope["gemstead.call"]
+        call.route = self.path
+        await self.endpoint(call)
+
+
+async def _unknown_path(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 (in the scope)
+    raise PathUnknown(f"there is nothing at {scope['path'][:200]}", hint="see /v1/models")
+
+
+class _Door(msgspec.Struct, frozen=True):
+    services: Services
+    dialects: tuple[Dialect, ...]
+    router: Router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.router(scope, receive, send)
+            return
+        call = Call(scope, receive, send, _request_id(scope), self.services.stall_limit_s)
+        scope["gemstead.call"] = call
+        metrics = self.services.metrics
+        with metrics.in_flight.track_inprogress():
+            try:
+                await self._answer(call)
+            finally:
+                metrics.count_request(call.route, call.status or 499, call.finish_reason, call.elapsed_s())
+
+    async def _answer(self, call: Call) -> None:
+        """Whatever happens inside ends in an answer, in the words of the path's dialect."""
+        try:
+            check_host(call.header(b"host"), self.services.host_names)
+            await self.router(call.scope, call.receive, call.send)
+        except ClientLeft:
+            return
+        except asyncio.CancelledError:
+            # The stopping server has run out of patience. This is the root of the task: nobody above waits for it.
+            if call.status is None:
+                await self._refuse(call, Interrupted("the server is stopping", retry_after_s=RETRY_AFTER_S))
+        except GemsteadError as exc:
+            await self._refuse(call, exc)
+        except Exception:
+            logger.exception("request %s failed", call.request_id)
+            await self._refuse(call, GemsteadError("internal error", why=f"request {call.request_id}"))
+
+    async def _refuse(self, call: Call, error: GemsteadError) -> None:
+        """Raises: `error` itself if the answer has begun: the server then cuts the connection."""
+        if call.status is not None:
+            raise error
+        dialect = max(
+            (dialect for dialect in self.dialects if call.path.startswith(dialect.path_prefix)),
+            key=lambda dialect: len(dialect.path_prefix),
+        )
+        await call.answer(http_status(error), JSON, dialect.encode_error(error), _refusal_headers(error))
+
+
+def _refusal_headers(error: GemsteadError) -> list[Header]:
+    wait_s = retry_after_s(error)
+    return [] if wait_s is None else [(b"retry-after", b"%d" % math.ceil(wait_s))]
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's own id if it is a sane one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
+            return str(given)
+    return f"req_{secrets.token_hex(12)}"

@@ -1,0 +1,86 @@
+"""Which HTTP status each error code gets: the one table. And the errors that only HTTP knows."""
+
+from __future__ import annotations
+
+from gemstead.core.errors import GemsteadError, PolicyRefused, RequestInvalid, kind_of
+
+
+class PathUnknown(RequestInvalid):
+    code = "path_unknown"
+
+
+class MethodRefused(RequestInvalid):
+    code = "method_refused"
+
+
+class ContentTypeRefused(RequestInvalid):
+    code = "content_type_refused"
+
+
+class BodyTooLarge(RequestInvalid):
+    code = "body_too_large"
+
+
+class BodyTooSlow(RequestInvalid):
+    code = "body_too_slow"
+
+
+class HostRefused(PolicyRefused):
+    code = "host_refused"
+
+
+STATUS_OF_CODE = {
+    "request_invalid": 400,
+    "context_overflow": 400,
+    "policy_refused": 403,
+    "host_refused": 403,
+    "name_unknown": 404,
+    "model_missing": 404,
+    "path_unknown": 404,
+    "method_refused": 405,
+    "body_too_slow": 408,
+    "body_too_large": 413,
+    "content_type_refused": 415,
+    "internal": 500,
+    "setting_invalid": 500,
+    "file_damaged": 500,
+    "digest_mismatch": 500,
+    "already_running": 500,
+    "engine_error": 502,
+    "engine_refused": 502,
+    "source_error": 502,
+    "source_unauthorized": 502,
+    "source_forbidden": 502,
+    "source_not_found": 502,
+    "missing": 503,
+    "engine_missing": 503,
+    "tool_missing": 503,
+    "does_not_fit": 503,
+    "disk_full": 503,
+    "engine_failed": 503,
+    "engine_busy": 503,
+    "source_unreachable": 503,
+    "interrupted": 503,
+    "engine_timeout": 504,
+}
+
+RETRY_AFTER_S = 5.0
+"""What a retryable error says when it does not know better; an engine that crashed is back in about that time."""
+
+
+def http_status(error: GemsteadError) -> int:
+    """An error without a row is ours to explain: 500."""
+    return STATUS_OF_CODE.get(kind_of(error).code, 500)
+
+
+def retry_after_s(error: GemsteadError) -> float | None:
+    """Seconds for `Retry-After`; None: trying again would not help."""
+    if error.retry_after_s is not None:
+        return error.retry_after_s
+    return RETRY_AFTER_S if error.retryable else None
+
+
+def full_message(error: GemsteadError) -> str:
+    """What happened, why, and what to do, in one line: many clients show their user nothing but this."""
+    message = error.what if error.why is None else f"{error.what}: {error.why}"
+    return message if error.hint is None else f"{message} (hint: {error.hint})"

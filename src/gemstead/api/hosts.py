@@ -1,0 +1,42 @@
+"""Which Host header a request may carry.
+
+A web page can point a name of its own at 127.0.0.1 and then call this server as its own site (DNS rebinding). The
+browser still sends that name as Host, so only names that nobody else can own are let in.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from gemstead.api.errors import HostRefused
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address without brackets) can only mean this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_host(header: str | None, host_names: frozenset[str]) -> None:
+    """Raises: HostRefused unless the header names loopback or one of `host_names`."""
+    host = None if header is None else host_of(header)
+    if host is None or not (is_loopback(host) or host in host_names):
+        raise HostRefused(
+            f"requests for host {(header or '')[:100]!r} are refused",
+            why="a web page could reach this server under a name of its own",
+            hint="use http://127.0.0.1 or http://localhost",
+        )
+
+
+def host_of(header: str) -> str | None:
+    """`localhost:8080` -> localhost, `[::1]:8080` -> ::1, lower case; None if it is neither a name nor an address."""
+    if header.startswith("["):
+        host, bracket, port = header[1:].partition("]")
+        is_well_formed = bracket == "]" and (port == "" or port.startswith(":"))
+        return host.lower() if is_well_formed and host else None
+    host, _, port = header.partition(":")
+    return host.lower() if host and (port == "" or port.isdigit()) else None

@@ -1,0 +1,92 @@
+"""The door's Prometheus metrics. Every label has a bounded set of values: routes, statuses, known models, kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gemstead import __version__
+from gemstead.api.readiness import ENGINE_STATES, EngineStatus
+from gemstead.pipeline.outcome import Outcome
+
+TTFT_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+DURATION_BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class DoorMetrics:
+    """Counts requests (by the HTTP layer) and outcomes (by the exchange) in its own registry."""
+
+    def __init__(self) -> None:
+        # Without it every series has a twin that says when it was made: twice the text, read by nobody in this format.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self.in_flight = Gauge("gemstead_requests_in_flight", "Requests being answered.", registry=self.registry)
+        self._requests = self._counter("requests", "Requests answered.", ("route", "status", "finish_reason"))
+        self._durations = Histogram(
+            "gemstead_request_duration_seconds",
+            "From the request's head to the last byte handed to the socket.",
+            ("route",),
+            buckets=DURATION_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._ttft = Histogram(
+            "gemstead_ttft_seconds",
+            "From the exchange's start to the first token of the answer; waiting in line included.",
+            ("model",),
+            buckets=TTFT_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._prompt_tokens = self._counter("prompt_tokens", "Prompt tokens, cached ones included.", ("model",))
+        self._completion_tokens = self._counter(
+            "completion_tokens", "Tokens generated, reasoning included.", ("model",)
+        )
+        self._catches = self._counter("verify_catches", "Engine replies that broke a promise.", ("model", "kind"))
+        build = Gauge(
+            "gemstead_build_info", "Always 1; the version is its label.", ("version",), registry=self.registry
+        )
+        build.labels(__version__).set(1)
+
+    def watch_engines(self, engines: Callable[[], Iterable[EngineStatus]]) -> None:
+        """Shows the engines' states, asked at each scrape."""
+        self.registry.register(_EngineCollector(engines))
+
+    def count_request(self, route: str, status: int, finish_reason: str, duration_s: float) -> None:
+        """`route` is the route's pattern, never the path; `finish_reason` is empty where nothing was generated."""
+        self._requests.labels(route, str(status), finish_reason).inc()
+        self._durations.labels(route).observe(duration_s)
+
+    def count_outcome(self, outcome: Outcome) -> None:
+        """For `Exchange.record`. A name that is no model's is never made a label."""
+        if outcome.error_code == "name_unknown":
+            return
+        if outcome.ttft_s is not None:
+            self._ttft.labels(outcome.model).observe(outcome.ttft_s)
+        if outcome.usage is not None:
+            self._prompt_tokens.labels(outcome.model).inc(outcome.usage.prompt_tokens)
+            self._completion_tokens.labels(outcome.model).inc(outcome.usage.completion_tokens)
+        for kind in outcome.catches:
+            self._catches.labels(outcome.model, kind).inc()
+
+    def render(self) -> bytes:
+        """The Prometheus text format, version 0.0.4."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"gemstead_{name}", text, labels, registry=self.registry)
+
+
+class _EngineCollector(Collector):
+    def __init__(self, engines: Callable[[], Iterable[EngineStatus]]) -> None:
+        self._engines = engines
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        states = GaugeMetricFamily(
+            "gemstead_engine_state", "1 for the state the engine is in.", labels=("model", "engine", "state")
+        )
+        for status in self._engines():
+            for state in ENGINE_STATES:
+                states.add_metric((status.model, status.engine, state), float(state == status.state))
+        yield states

@@ -1,0 +1,32 @@
+"""What the API needs of the rest, as functions: tests build it without a process, `app.py` with one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+import msgspec
+
+from gemstead.api.dialect import ModelCard
+from gemstead.api.metrics import DoorMetrics
+from gemstead.api.readiness import EngineStatus
+from gemstead.core.types import ChatRequest, Event
+from gemstead.core.units import MIB
+
+
+class Services(msgspec.Struct, frozen=True):
+    """`chat` is the exchange; `models` and `engines` are asked anew each time; `fingerprint` names what runs a model.
+
+    `host_names` are the names besides loopback that a request's Host header may carry. `body_limit_s` is how long a
+    body may take to arrive, `stall_limit_s` how long a client may not read: one that stops would else hold its engine
+    slot for ever.
+    """
+
+    chat: Callable[[ChatRequest], AsyncGenerator[Event]]
+    models: Callable[[], tuple[ModelCard, ...]]
+    engines: Callable[[], tuple[EngineStatus, ...]]
+    metrics: DoorMetrics
+    fingerprint: Callable[[str], str | None] = lambda _model: None
+    host_names: frozenset[str] = frozenset()
+    max_body_bytes: int = 64 * MIB
+    body_limit_s: float = 60.0
+    stall_limit_s: float = 60.0

@@ -1,0 +1,69 @@
+"""What one exchange came to: the value that metrics count now, and that evidence is made of."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gemstead.core.types import Event, Finish, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One exchange, over. Seconds count from the moment it was asked to run; None where it never came so far.
+
+    `ttft_s` is the first token of the answer (text or tool call), `ttft_reasoning_s` the first of the thinking.
+    `error_code` is set with finish_reason error only. `catches` are the kinds of broken promises found in the reply.
+    """
+
+    model: str
+    finish_reason: FinishReason
+    duration_s: float
+    wait_s: float | None = None
+    ttft_s: float | None = None
+    ttft_reasoning_s: float | None = None
+    usage: Usage | None = None
+    error_code: str | None = None
+    catches: tuple[str, ...] = ()
+
+
+class Trace:
+    """Notes what passes, at the moment it passes; `outcome()` reads it back at the end."""
+
+    def __init__(self, model: str, now_s: float) -> None:
+        self.model = model
+        self.started_s = now_s
+        self.admitted_s: float | None = None
+        self.first_token_s: float | None = None
+        self.first_reasoning_s: float | None = None
+        self.usage: Usage | None = None
+        self.finish_reason: FinishReason = "cancelled"
+        self.error_code: str | None = None
+
+    def see(self, event: Event, now_s: float) -> None:
+        if isinstance(event, TextDelta | ToolCallDelta):
+            self.first_token_s = self.first_token_s or now_s
+        elif isinstance(event, ReasoningDelta):
+            self.first_reasoning_s = self.first_reasoning_s or now_s
+        elif isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, Finish):
+            self.finish_reason = event.reason
+
+    def fail(self, error_code: str) -> None:
+        self.finish_reason = "error"
+        self.error_code = error_code
+
+    def outcome(self, now_s: float, catches: tuple[str, ...]) -> Outcome:
+        return Outcome(
+            model=self.model,
+            finish_reason=self.finish_reason,
+            duration_s=now_s - self.started_s,
+            wait_s=self._since_start(self.admitted_s),
+            ttft_s=self._since_start(self.first_token_s),
+            ttft_reasoning_s=self._since_start(self.first_reasoning_s),
+            usage=self.usage,
+            error_code=self.error_code,
+            catches=catches,
+        )
+
+    def _since_start(self, moment_s: float | None) -> float | None:
+        return None if moment_s is None else moment_s - self.started_s
