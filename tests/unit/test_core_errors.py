@@ -2,14 +2,14 @@ import inspect
 
 from gemstead.cli.errors import EXIT_CODES, code_of
 from gemstead.core import errors
-from gemstead.core.errors import GemsteadError, NameUnknown
+from gemstead.core.errors import GemsteadError, NameUnknown, Relayed
 
 
 def every_error() -> list[type[GemsteadError]]:
     return [
         kind
         for _, kind in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(kind, GemsteadError) and kind is not GemsteadError
+        if issubclass(kind, GemsteadError) and kind not in (GemsteadError, Relayed)
     ]
 
 
@@ -31,6 +31,12 @@ def test_every_error_is_drawn_in_the_tree() -> None:
 
 def test_an_error_outside_the_table_is_our_bug() -> None:
     assert code_of(GemsteadError("what")) == 1
+
+
+def test_an_error_of_another_process_of_ours_keeps_its_exit_code() -> None:
+    for kind in every_error():
+        assert code_of(Relayed(kind.code, "what")) == next(c for listed, c in EXIT_CODES if issubclass(kind, listed))
+    assert code_of(Relayed("no such code", "what")) == 1
 
 
 def test_an_unknown_name_suggests_the_nearest_or_lists_what_is_known() -> None:

@@ -1,4 +1,8 @@
-"""Which gemstead servers run on this machine: one record per server, checked against the process table.
+"""Which gemstead servers run on this machine: one folder per process, checked against the process table.
+
+    servers/PID/record.json   what the server says of itself
+    servers/PID/failure.json  why it did not start, for whoever waits for it
+    servers/PID/*.sock        its engine's private socket
 
 A record names a process by id and start time, so that a reused id is never mistaken for a server, nor signalled.
 """
@@ -6,6 +10,7 @@ A record names a process by id and start time, so that a reused id is never mist
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +23,8 @@ import msgspec
 from gemstead.core.errors import EngineFailed, EngineTimeout, GemsteadError, NameUnknown, Relayed, RequestInvalid
 
 POLL_S = 0.1
+RECORD = "record.json"
+FAILURE = "failure.json"
 
 
 class ServerRecord(msgspec.Struct, frozen=True):
@@ -33,7 +40,7 @@ class ServerRecord(msgspec.Struct, frozen=True):
     context_length: int
     num_slots: int
     started_at: str
-    log_path: str
+    engine_log: str
     predicted_bytes: int
     drain_s: float
 
@@ -67,41 +74,49 @@ def own_identity() -> tuple[int, float]:
     return os.getpid(), psutil.Process().create_time()
 
 
-def write_record(folder: Path, record: ServerRecord) -> Path:
-    """Publishes the record; returns its path, to be removed when the server ends."""
-    return _publish(folder / f"{record.pid}.json", msgspec.json.encode(record))
+def own_folder(servers: Path) -> Path:
+    """This process's folder, private to its user; `forget` it at the end."""
+    folder = servers / str(os.getpid())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
 
 
-def write_failure(folder: Path, exc: GemsteadError) -> Path:
-    failure = Failure(code=exc.code, what=exc.what, why=exc.why, hint=exc.hint)
-    return _publish(folder / f"{os.getpid()}.failed.json", msgspec.json.encode(failure))
+def forget(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _publish(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def write_record(folder: Path, record: ServerRecord) -> None:
+    _publish(folder / RECORD, msgspec.json.encode(record))
+
+
+def write_failure(folder: Path, exc: GemsteadError) -> None:
+    _publish(folder / FAILURE, msgspec.json.encode(Failure(exc.code, exc.what, exc.why, exc.hint)))
+
+
+def _publish(path: Path, content: bytes) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(content)
     temporary.replace(path)
-    return path
 
 
-def running_servers(folder: Path) -> list[ServerRecord]:
-    """The servers that are alive, oldest first; records of dead ones are removed on the way."""
+def running_servers(servers: Path) -> list[ServerRecord]:
+    """The servers that are alive, oldest first; what dead processes left is removed on the way."""
+    import psutil
+
     alive = []
-    for path in sorted(folder.glob("*.json")):
-        if path.name.endswith(".failed.json"):
-            continue
-        record = _read(path)
+    for folder in servers.glob("[0-9]*"):
+        record = _read(folder)
         if record is not None and _is_alive(record):
             alive.append(record)
-        else:
-            path.unlink(missing_ok=True)
+        elif record is not None or not psutil.pid_exists(int(folder.name)):
+            forget(folder)
     return sorted(alive, key=lambda record: record.created_s)
 
 
-def _read(path: Path) -> ServerRecord | None:
+def _read(folder: Path) -> ServerRecord | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=ServerRecord)
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=ServerRecord)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
 
@@ -177,7 +192,7 @@ def _signal(record: ServerRecord, number: signal.Signals) -> None:
 def start_detached(
     arguments: Sequence[str],
     *,
-    folder: Path,
+    servers: Path,
     log_path: Path,
     environ: Mapping[str, str],
     timeout_s: float,
@@ -190,7 +205,7 @@ def start_detached(
     Raises: EngineFailed with the server's own reason if it ends first; EngineTimeout.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with log_path.open("ab") as log:
+    with log_path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gemstead", *arguments],
             stdin=subprocess.DEVNULL,
@@ -201,21 +216,20 @@ def start_detached(
         )
     deadline = time.monotonic() + timeout_s
     while process.poll() is None:
-        record = _read(folder / f"{process.pid}.json")
+        record = _read(servers / str(process.pid))
         if on_wait(record) and record is not None:
             return record
         if time.monotonic() > deadline:
             process.terminate()
             raise EngineTimeout(f"the server was not ready after {timeout_s:.0f} s", hint=f"see {log_path}")
         time.sleep(POLL_S)
-    raise _why_it_ended(folder, process.pid, log_path)
+    raise _why_it_ended(servers / str(process.pid), log_path)
 
 
-def _why_it_ended(folder: Path, pid: int, log_path: Path) -> GemsteadError:
-    path = folder / f"{pid}.failed.json"
+def _why_it_ended(folder: Path, log_path: Path) -> GemsteadError:
     try:
-        failure = msgspec.json.decode(path.read_bytes(), type=Failure)
+        failure = msgspec.json.decode((folder / FAILURE).read_bytes(), type=Failure)
     except (FileNotFoundError, msgspec.DecodeError):
         return EngineFailed("the server ended while it started", hint=f"see {log_path}")
-    path.unlink(missing_ok=True)
+    forget(folder)
     return Relayed(failure.code, failure.what, why=failure.why, hint=failure.hint)

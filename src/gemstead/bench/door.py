@@ -29,6 +29,14 @@ class Target(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What is asked, of both alike."""
+
+    model: str
+    prompt: str
+    max_tokens: int
+
+
 class DecodeRun(msgspec.Struct, frozen=True):
     """One streamed answer, by the client's clock. `ttft_s`: request sent to first token."""
 
@@ -51,7 +59,7 @@ class DoorComparison(msgspec.Struct, frozen=True):
 
 
 async def compare(
-    direct: Target, door: Target, *, prompt: str, max_tokens: int, rounds: int, on_round: Callable[[int], None]
+    direct: Target, door: Target, question: Question, *, rounds: int, on_round: Callable[[int], None]
 ) -> DoorComparison:
     """`rounds` pairs of answers to the same prompt, after one warm-up pair that is not counted.
 
@@ -63,7 +71,7 @@ async def compare(
             pair = [(direct, direct_session), (door, door_session)]
             # Whoever goes second finds warmer caches: take turns.
             for target, session in pair if round_number % 2 else reversed(pair):
-                run = await _stream(session, target, prompt, max_tokens)
+                run = await _stream(session, target, question)
                 if round_number:
                     runs.append(run)
             on_round(round_number)
@@ -94,11 +102,11 @@ def _session(target: Target) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, headers=target.headers)
 
 
-async def _stream(session: aiohttp.ClientSession, target: Target, prompt: str, max_tokens: int) -> DecodeRun:
+async def _stream(session: aiohttp.ClientSession, target: Target, question: Question) -> DecodeRun:
     body = {
-        "model": "bench",
-        "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": max_tokens,
+        "model": question.model,
+        "messages": [{"role": "user", "content": question.prompt}],
+        "max_tokens": question.max_tokens,
         "temperature": 0,
         "seed": 1,
         "stream": True,

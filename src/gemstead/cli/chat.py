@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +11,9 @@ import typer
 from gemstead.cli import options
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
+    from contextlib import AsyncExitStack
 
     from gemstead.app.conversation import Talker
     from gemstead.cli.reply import Reply
@@ -42,6 +42,8 @@ def chat(
     offline: options.Offline = None,
 ) -> None:
     """Talk with a model; /help lists the commands."""
+    import asyncio
+
     from gemstead.cli.progress import shown_progress
 
     loaded = options.load(
@@ -56,6 +58,8 @@ def chat(
 
 
 async def _converse(loaded: Loaded, system: str | None, progress: Progress) -> None:
+    from contextlib import AsyncExitStack
+
     async with AsyncExitStack() as stack:
         session = ChatSession(loaded, progress, stack)
         await session.open()
@@ -85,6 +89,8 @@ class ChatSession:
 
     async def open(self, model: str | None = None) -> None:
         """Starts the model, or connects to it, then lets the one before go: a failure leaves all as it was."""
+        from contextlib import AsyncExitStack
+
         from gemstead.app.conversation import open_talker
         from gemstead.cli.output import note
 
@@ -149,6 +155,8 @@ class ChatSession:
 
     async def _say(self, text: str) -> None:
         """Sends the line; Ctrl-C stops the reply, and what came of it stays in the conversation."""
+        import asyncio
+
         from gemstead.cli.reply import Reply, show_reply
         from gemstead.core.types import ChatRequest, Message, TextPart, Thinking
 
@@ -178,6 +186,7 @@ class ChatSession:
 
 async def _stoppable(task: asyncio.Task[Reply]) -> None:
     """Waits for the reply; the first Ctrl-C cancels it, and with it the generation in the engine."""
+    import asyncio
     import signal
 
     loop = asyncio.get_running_loop()
@@ -208,13 +217,16 @@ def _line_reader(history: Path) -> Callable[[], Awaitable[str]]:
     session: PromptSession[str] = PromptSession(history=FileHistory(str(history)), multiline=True, key_bindings=keys)
 
     async def read() -> str:
-        return await session.prompt_async("> ", prompt_continuation="  ")
+        line: str = await session.prompt_async("> ", prompt_continuation="  ")
+        return line
 
     return read
 
 
 async def _read_piped() -> str:
-    line = await asyncio.to_thread(sys.stdin.readline)
+    import asyncio
+
+    line: str = await asyncio.to_thread(sys.stdin.readline)
     if not line:
         raise EOFError
     return line

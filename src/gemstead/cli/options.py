@@ -26,6 +26,8 @@ Fallback = Annotated[
 AcceptLicence = Annotated[
     bool, typer.Option("--accept-licence", help="Accept the model's licence, once; it is recorded.")
 ]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback only until keys exist.")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 Offline = Annotated[bool | None, typer.Option("--offline", help="Open no network connection.")]
 
 _config_file: list[Path] = []
@@ -36,17 +38,22 @@ def register_global(app: typer.Typer) -> None:
     app.callback()(_before_command)
 
 
-def _before_command(
-    config: Annotated[
-        Path | None, typer.Option("--config", help="Settings file to read instead of the usual one.")
-    ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
         from gemstead import __version__
 
         print(f"gemstead {__version__}")
         raise typer.Exit(0)
+
+
+def _before_command(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings file to read instead of the usual one.")
+    ] = None,
+    version: Annotated[  # noqa: ARG001 (its callback acts on it)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
     _config_file[:] = [config] if config else []
 
 
@@ -56,6 +63,19 @@ def load(**flags: Any) -> Loaded:
 
     named = {name.replace("__", "."): value for name, value in flags.items()}
     return load_settings(named, file=_config_file[0] if _config_file else None)
+
+
+def check_word(option: str, word: str, valid: list[str]) -> None:
+    """Raises: NameUnknown if `word` is none of the words that `option` takes."""
+    from gemstead.core.errors import NameUnknown
+
+    if word not in valid:
+        raise NameUnknown(f"value of {option}", word, valid)
+
+
+def config_file() -> str | None:
+    """The `--config` of this run."""
+    return str(_config_file[0]) if _config_file else None
 
 
 def with_model(loaded: Loaded, model: str) -> Loaded:

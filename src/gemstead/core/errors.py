@@ -23,13 +23,15 @@
     |  `- EngineTimeout
     |- PolicyRefused         a rule of the operator says no
     |- AlreadyRunning        another process holds the lock or the port
-    `- Interrupted           the user pressed Ctrl-C
+    |- Interrupted           the user pressed Ctrl-C
+    `- Relayed               any of these, told by another process of ours
 
 No HTTP status and no exit code in here: `api/errors.py` maps `code` to a status, `cli/errors.py` to an exit code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import ClassVar, Literal, TypeAlias
 
@@ -197,3 +199,26 @@ class AlreadyRunning(GemsteadError):
 class Interrupted(GemsteadError):
     code = "interrupted"
     refuser = "client"
+
+
+class Relayed(GemsteadError):
+    """An error that another process of ours raised, in its words and with its code."""
+
+    code = "relayed"
+
+    def __init__(self, original_code: str, what: str, *, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.original_code = original_code
+
+
+def kind_of(exc: GemsteadError) -> type[GemsteadError]:
+    """The class that says how to treat `exc`: its own, or for a relayed error the class with the original code."""
+    if not isinstance(exc, Relayed):
+        return type(exc)
+    return next((kind for kind in _every_kind(GemsteadError) if kind.code == exc.original_code), GemsteadError)
+
+
+def _every_kind(root: type[GemsteadError]) -> Iterator[type[GemsteadError]]:
+    for kind in root.__subclasses__():
+        yield kind
+        yield from _every_kind(kind)

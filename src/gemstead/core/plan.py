@@ -13,14 +13,19 @@ KvCacheDtype: TypeAlias = Literal["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1",
 Place: TypeAlias = Literal["host", "gpu"]
 
 
+PartName: TypeAlias = Literal[
+    "weights", "repacked_weights", "kv_cache", "compute_buffer", "mmproj", "drafter", "runtime"
+]
+
+
 class MemoryPart(msgspec.Struct, frozen=True):
     """One line of the memory table, e.g. ("kv_cache", "host", 60 MiB, computed)."""
 
-    name: Literal["weights", "repacked_weights", "kv_cache", "compute_buffer", "mmproj", "drafter", "runtime"]
+    name: PartName
     place: Place
     size: BytesFigure
     is_reclaimable: bool = False
-    """True: file-backed pages the system may drop and read again (memory-mapped weights)."""
+    """True: pages of the mapped file that nobody reads after loading; the system drops them when it needs memory."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -47,9 +52,18 @@ class Plan(msgspec.Struct, frozen=True):
     mmproj_path: str | None = None
     is_kv_unified: bool = False
     """True: all slots share one KV pool of num_slots * context_length tokens."""
+    prompt_cache_bytes: int = 0
+    """Host memory the engine may fill later with earlier prompts; taken from what the parts above leave over."""
+    num_context_checkpoints: int = 0
+    """Copies of one slot's sliding KV cache the engine may keep later, per slot; likewise."""
     reasons: tuple[str, ...] = ()
     """Why these choices, one short sentence each."""
     warnings: tuple[str, ...] = ()
 
     def needed_bytes(self, place: Place) -> int:
+        """Everything the engine maps or allocates at the start, as its own log adds up."""
         return sum(part.size.num_bytes for part in self.memory if part.place == place)
+
+    def resident_bytes(self, place: Place) -> int:
+        """What must stay in memory: `needed_bytes` without the reclaimable parts. Admission asks this."""
+        return sum(part.size.num_bytes for part in self.memory if part.place == place and not part.is_reclaimable)

@@ -6,7 +6,7 @@ supervisor (`engines/process.py`) and the client (`engines/client.py`) know engi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,11 +43,16 @@ class Installation(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """The exact program, arguments and extra environment. No secret is in `argv`; `secret_env` is never printed."""
+    """The exact program, arguments and extra environment. No secret is in `argv`; `secret_env` is never printed.
+
+    `dropped_env` are prefixes of inherited variables the engine must not see: they would change the plan behind its
+    back.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str] = {}
     secret_env: dict[str, str] = {}
+    dropped_env: tuple[str, ...] = ()
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -59,6 +64,13 @@ class Capabilities(msgspec.Struct, frozen=True):
     can_see: bool
     can_hear: bool
     has_reasoning_field: bool
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """Why an engine died, read from its last words, and the one command or change that helps."""
+
+    why: str
+    hint: str
 
 
 class StreamDecoder(Protocol):
@@ -83,8 +95,11 @@ class EngineKind(msgspec.Struct, frozen=True):
     capabilities: Capabilities
     find: Callable[[str | None, Path], Installation | None]
     """(program the user set or None, engines directory) -> what is there. Raises EngineMissing if the set one fails."""
-    install: Callable[[Path, Progress], Installation]
-    """(engines directory, progress) -> a working installation, built or downloaded; cached, resumable."""
+    install: Callable[[Path, Mapping[str, str], Progress], Installation]
+    """(engines directory, environment, progress) -> a working installation, built or downloaded; cached, resumable.
+
+    The environment is the user's: it says which package index pip uses, and which compiler.
+    """
     command: Callable[[Plan, Installation, Endpoint], Command]
     chat_path: str
     encode_chat: Callable[[ChatRequest], dict[str, Any]]
@@ -93,6 +108,10 @@ class EngineKind(msgspec.Struct, frozen=True):
     count_path: str | None = None
     read_count: Callable[[dict[str, Any]], int] | None = None
     metrics_path: str | None = None
+    allowed_args: dict[str, int] = {}
+    """Extra flags a user may pass, each with the number of values it takes. Everything else is refused."""
+    diagnose: Callable[[Sequence[str]], Diagnosis | None] | None = None
+    """(last lines of its log) -> why it died, where the lines say so."""
 
 
 class Engine(Protocol):
@@ -106,7 +125,7 @@ class Engine(Protocol):
         """Tokens one slot holds, prompt and answer together."""
         ...
 
-    def chat(self, request: ChatRequest) -> AsyncIterator[Event]:
+    def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
         """Events of one reply, ended by exactly one Finish. Closing the iterator cancels the generation in the engine.
 
         Raises: ContextOverflow, EngineRefused, EngineBusy, EngineFailed, EngineTimeout.

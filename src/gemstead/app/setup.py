@@ -1,0 +1,109 @@
+"""What every command that touches models or engines starts from: settings, store, engine kind, machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from gemstead.catalog.source import SourceOptions
+from gemstead.catalog.store import Store
+from gemstead.core.figures import Figure
+from gemstead.core.plugins import load_plugin
+from gemstead.core.progress import Progress, no_progress
+from gemstead.engines.base import EngineKind, Installation
+from gemstead.hardware.probe import probe
+from gemstead.hardware.profiles import load_profile
+from gemstead.hardware.snapshot import Machine
+from gemstead.planner.candidate import Goal
+from gemstead.settings.load import Loaded
+
+KINDS = "gemstead.engines.kinds"
+
+
+def say_nothing(text: str) -> None:
+    """For callers that show no notes."""
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """`say` gets one line for people at each decision worth knowing; `progress` gets long work."""
+
+    loaded: Loaded
+    store: Store
+    kind: EngineKind
+    progress: Progress = no_progress
+    say: Callable[[str], None] = say_nothing
+
+
+def make_setup(loaded: Loaded, *, progress: Progress = no_progress, say: Callable[[str], None] = say_nothing) -> Setup:
+    """Raises: NameUnknown if the settings name an engine that does not exist."""
+    kind = load_plugin(KINDS, loaded.settings.engine.kind, "ENGINE", EngineKind)
+    return Setup(loaded, Store(loaded.paths.models), kind, progress, say)
+
+
+def source_options(loaded: Loaded) -> SourceOptions:
+    sources = loaded.settings.sources
+    return SourceOptions(
+        hf_endpoint=sources.hf_endpoint,
+        hf_token=sources.hf_token.get_secret_value() if sources.hf_token else None,
+        is_offline=sources.is_offline,
+        pip_environ=loaded.environ,
+    )
+
+
+def goal_of(loaded: Loaded) -> Goal:
+    model = loaded.settings.model
+    return Goal(
+        context_length=model.context_length,
+        num_slots=model.num_slots,
+        kv_cache_dtype=model.kv_cache_dtype,
+        headroom=loaded.settings.plan.headroom,
+    )
+
+
+def this_machine(loaded: Loaded, *, is_fresh: bool = False) -> Machine:
+    """This machine now. Its memory bandwidth is measured once and remembered; `is_fresh` measures it again (1 s)."""
+    machine = probe(loaded.paths.models, has_bandwidth=False)
+    path = loaded.paths.cache / "memory_bandwidth.json"
+    identity = f"{machine.cpu.model} {machine.cpu.usable_cores} {machine.memory.total_bytes}"
+    remembered = None if is_fresh else _remembered(path.read_bytes() if path.is_file() else b"", identity)
+    if remembered is None:
+        measured = probe(loaded.paths.models)
+        if measured.memory.bandwidth is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(msgspec.json.encode({"machine": identity, "bandwidth": measured.memory.bandwidth}))
+        return measured
+    return msgspec.structs.replace(machine, memory=msgspec.structs.replace(machine.memory, bandwidth=remembered))
+
+
+class _Remembered(msgspec.Struct):
+    machine: str
+    bandwidth: Figure
+
+
+def _remembered(content: bytes, identity: str) -> Figure | None:
+    """The figure, if it was measured on this very machine."""
+    try:
+        found = msgspec.json.decode(content, type=_Remembered)
+    except msgspec.DecodeError:
+        return None
+    return found.bandwidth if found.machine == identity else None
+
+
+def machine_named(loaded: Loaded, name: str | None) -> Machine:
+    """A profile by name; None: this machine. Raises: NameUnknown."""
+    return this_machine(loaded) if name is None else load_profile(name)
+
+
+def find_engine(setup: Setup) -> Installation | None:
+    """Raises: EngineMissing if the engine the user set does not work."""
+    return setup.kind.find(setup.loaded.settings.engine.program, setup.loaded.paths.engines)
+
+
+def ensure_engine(setup: Setup) -> Installation:
+    """The engine that is here, else a freshly installed one. Raises: what its installer raises."""
+    found = find_engine(setup)
+    if found is not None:
+        return found
+    setup.say(f"{setup.kind.title} is not here yet: installing it, once (minutes)")
+    return setup.kind.install(setup.loaded.paths.engines, setup.loaded.environ, setup.progress)

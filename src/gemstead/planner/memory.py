@@ -1,0 +1,121 @@
+"""Every part of the memory that llama.cpp takes for one model, and whether it is the host's or the GPU's.
+
+Not among the parts is what the engine fills later, earlier prompts and context checkpoints: `planner/caches.py` bounds
+them by what is left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from gemstead.core.figures import BytesFigure
+from gemstead.core.plan import MemoryPart, PartName, Place
+from gemstead.planner.buffers import (
+    COMPUTE_ERROR,
+    GPU_CONTEXT_BYTES,
+    RUNTIME_ERROR,
+    compute_buffer_bytes,
+    runtime_bytes,
+)
+from gemstead.planner.candidate import Candidate, Goal, Weights
+from gemstead.planner.kv_cache import KvCells, kv_cells
+from gemstead.planner.weights import WeightBuffers, split_weights
+
+_MMPROJ_ERROR = 0.3
+"""The projector's own compute buffer depends on the image; nothing published says how large it grows."""
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """How many layers the GPU takes (llama.cpp's `-ngl`), and whether its memory is the machine's own."""
+
+    gpu_layers: int = 0
+    is_unified_memory: bool = False
+
+    @property
+    def has_gpu(self) -> bool:
+        return self.gpu_layers > 0
+
+    @property
+    def gpu_place(self) -> Place:
+        """Where what the GPU works with is: one pool on machines with unified memory."""
+        return "gpu" if self.has_gpu and not self.is_unified_memory else "host"
+
+
+CPU_ONLY = Placement()
+
+
+def memory_parts(
+    candidate: Candidate,
+    weights: Weights,
+    instruction_sets: Collection[str],
+    goal: Goal,
+    context_length: int,
+    placement: Placement = CPU_ONLY,
+) -> tuple[MemoryPart, ...]:
+    """The table of memory for slots of `context_length` tokens, in bytes with basis and error bar.
+
+    Raises: RequestInvalid if the KV cache's type does not suit the model.
+    """
+    shape = candidate.shape
+    cells = kv_cells(
+        shape, context_length, goal.num_slots, ubatch_tokens=goal.ubatch_tokens, is_unified=goal.is_kv_unified
+    )
+    parts = _weight_parts(candidate, weights, instruction_sets, placement)
+    parts += _kv_parts(candidate, goal, cells, placement)
+    compute = compute_buffer_bytes(shape, cells, goal.num_slots, goal.ubatch_tokens)
+    parts.append(_part("compute_buffer", placement.gpu_place, compute, COMPUTE_ERROR))
+    if placement.gpu_place == "gpu":
+        # Input rows, masks and whatever layers stay behind are still computed on the host.
+        parts.append(_part("compute_buffer", "host", compute, 0.5))
+        gpu_runtime = BytesFigure(GPU_CONTEXT_BYTES, "assumed", 0.4, "one GPU process: context, kernels, workspaces")
+        parts.append(MemoryPart("runtime", "gpu", gpu_runtime))
+    if candidate.mmproj_bytes is not None:
+        size = BytesFigure(candidate.mmproj_bytes, "published", _MMPROJ_ERROR)
+        parts.append(MemoryPart("mmproj", placement.gpu_place, size))
+    parts.append(_part("runtime", "host", runtime_bytes(shape, goal.num_slots), RUNTIME_ERROR))
+    return tuple(part for part in parts if part.size.num_bytes)
+
+
+def _weight_parts(
+    candidate: Candidate, weights: Weights, instruction_sets: Collection[str], placement: Placement
+) -> list[MemoryPart]:
+    num_layers = candidate.shape.num_layers
+    if not weights.tensors:
+        # Only the size of the file is known. Rearranged copies change where weights are, not how much must stay.
+        return [MemoryPart("weights", placement.gpu_place, BytesFigure(candidate.file_bytes or 0, "published", 0.02))]
+    if placement.has_gpu and placement.is_unified_memory and placement.gpu_layers > num_layers:
+        # The GPU reads the same memory: one copy of everything, nothing rearranged for the CPU.
+        buffers = split_weights(weights.tensors, num_layers, instruction_sets=())
+    else:
+        buffers = split_weights(weights.tensors, num_layers, instruction_sets, placement.gpu_layers)
+    return _sized_parts(buffers, weights, placement)
+
+
+def _sized_parts(buffers: WeightBuffers, weights: Weights, placement: Placement) -> list[MemoryPart]:
+    def scaled(num_bytes: int) -> BytesFigure:
+        source = "the file's header" if weights.is_read else "the quantization's type rules"
+        return BytesFigure(round(num_bytes * weights.scale), "computed", weights.error, source)
+
+    return [
+        MemoryPart("weights", "host", scaled(buffers.mapped_bytes - buffers.cold_bytes)),
+        MemoryPart("weights", "host", scaled(buffers.cold_bytes), is_reclaimable=True),
+        MemoryPart("repacked_weights", "host", scaled(buffers.repacked_bytes)),
+        MemoryPart("weights", placement.gpu_place, scaled(buffers.gpu_bytes)),
+    ]
+
+
+def _kv_parts(candidate: Candidate, goal: Goal, cells: KvCells, placement: Placement) -> list[MemoryPart]:
+    """The cache of a layer is where the layer is; the GPU takes the last ones."""
+    layers = candidate.shape.layers
+    first_gpu_layer = len(layers) + 1 - placement.gpu_layers
+    sizes = [cells.layer_bytes(layer, goal.kv_cache_dtype) for layer in layers]
+    return [
+        _part("kv_cache", "host", sum(sizes[: max(0, first_gpu_layer)]), 0.0),
+        _part("kv_cache", placement.gpu_place, sum(sizes[max(0, first_gpu_layer) :]), 0.0),
+    ]
+
+
+def _part(name: PartName, place: Place, num_bytes: int, error: float) -> MemoryPart:
+    return MemoryPart(name, place, BytesFigure(num_bytes, "computed", error))

@@ -1,0 +1,192 @@
+"""From a model, a machine and a goal to the plan that would run, or the reason why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from gemstead.core.errors import DoesNotFit, RequestInvalid
+from gemstead.core.plan import Plan
+from gemstead.core.units import format_bytes
+from gemstead.hardware.snapshot import Machine
+from gemstead.planner.caches import bound_caches
+from gemstead.planner.candidate import Candidate, Goal, check_goal, find_weights
+from gemstead.planner.fit import Budget, Fit, find_budget, find_fit
+from gemstead.planner.kv_cache import kv_cache_bytes
+
+ENGINE = "llama.cpp"
+
+USUAL_CONTEXT = 32_768
+"""Chosen when nobody asks: room for long documents, while the KV cache stays far smaller than the weights."""
+
+SMALLEST_CONTEXT = 2048
+"""Below this a chat hardly fits; the planner does not go there by itself."""
+
+
+def make_plan(
+    candidate: Candidate, machine: Machine, goal: Goal | None = None, alternatives: Sequence[Candidate] = ()
+) -> Plan:
+    """The plan for this candidate on this machine. `alternatives`, best first, are what a refusal may suggest.
+
+    Raises: DoesNotFit with the missing bytes and the nearest choice that fits; RequestInvalid for a goal that cannot
+    be meant or a file whose size nobody knows.
+    """
+    goal = goal or Goal()
+    check_goal(goal, candidate.shape)
+    contexts = list(_contexts(goal, candidate.shape.max_context))
+    budget, weights = find_budget(machine, goal), find_weights(candidate)
+    for context_length in contexts:
+        fit = find_fit(candidate, weights, machine, goal, context_length, budget)
+        if fit.is_fitting:
+            return _plan(candidate, machine, goal, context_length, fit, budget)
+    smallest = contexts[-1]
+    raise _refusal(candidate, machine, msgspec.structs.replace(goal, context_length=smallest), alternatives)
+
+
+def _contexts(goal: Goal, max_context: int) -> Iterator[int]:
+    """What is asked for; else the usual context, and halves of it while it does not fit."""
+    if goal.context_length is not None:
+        yield goal.context_length
+        return
+    context = min(USUAL_CONTEXT, max_context)
+    yield context
+    while context // 2 >= SMALLEST_CONTEXT:
+        context //= 2
+        yield context
+
+
+def _plan(candidate: Candidate, machine: Machine, goal: Goal, context_length: int, fit: Fit, budget: Budget) -> Plan:
+    host_resident = sum(part.size.num_bytes for part in fit.parts if part.place == "host" and not part.is_reclaimable)
+    kv_cache = kv_cache_bytes(
+        candidate.shape,
+        context_length,
+        goal.num_slots,
+        goal.kv_cache_dtype,
+        ubatch_tokens=goal.ubatch_tokens,
+        is_unified=goal.is_kv_unified,
+    )
+    caches = bound_caches(budget.host_bytes - host_resident, kv_cache.sliding_bytes)
+    return Plan(
+        model=candidate.model,
+        quant=candidate.quant,
+        engine=ENGINE,
+        context_length=context_length,
+        num_slots=goal.num_slots,
+        kv_cache_dtype=goal.kv_cache_dtype,
+        ubatch_tokens=goal.ubatch_tokens,
+        gpu_layers=fit.placement.gpu_layers,
+        num_threads=machine.cpu.usable_cores,
+        memory=fit.parts,
+        host_available=budget.host_available,
+        gpu_available=budget.gpu_available,
+        download_bytes=_download_bytes(candidate),
+        model_path=candidate.model_path,
+        mmproj_path=candidate.mmproj_path,
+        is_kv_unified=goal.is_kv_unified,
+        prompt_cache_bytes=caches.prompt_cache_bytes,
+        num_context_checkpoints=caches.num_checkpoints,
+        reasons=tuple(_reasons(candidate, machine, goal, context_length, fit)),
+        warnings=tuple(_warnings(candidate, machine, fit)),
+    )
+
+
+def _download_bytes(candidate: Candidate) -> int | None:
+    """What is still to be fetched; None if the size is unknown or nothing is missing."""
+    if candidate.model_path is not None:
+        return None
+    mmproj = candidate.mmproj_bytes or 0 if candidate.mmproj_path is None else 0
+    return None if candidate.file_bytes is None else candidate.file_bytes + mmproj
+
+
+def _reasons(candidate: Candidate, machine: Machine, goal: Goal, context_length: int, fit: Fit) -> Iterator[str]:
+    everything = candidate.shape.num_layers + 1
+    names = " + ".join(gpu.name for gpu in machine.gpus)
+    if fit.placement.gpu_layers == everything:
+        yield f"all layers run on {names}"
+    elif fit.placement.has_gpu:
+        yield f"{fit.placement.gpu_layers} of {everything} layers fit on {names}, the others run on the processor"
+    elif machine.gpus and goal.can_use_gpu:
+        yield f"nothing fits on {names}: everything runs on the processor"
+    else:
+        yield f"runs on the processor with {machine.cpu.usable_cores} threads, one per usable core"
+    if goal.context_length is None:
+        usual = min(USUAL_CONTEXT, candidate.shape.max_context)
+        note = "the usual context" if context_length == usual else f"the longest half of {usual} that fits"
+        yield f"context {context_length}: {note} (the model can do {candidate.shape.max_context})"
+
+
+def _warnings(candidate: Candidate, machine: Machine, fit: Fit) -> Iterator[str]:
+    download = _download_bytes(candidate)
+    if download is not None and machine.disk is not None and download > machine.disk.free_bytes:
+        yield (
+            f"{format_bytes(download)} are to be downloaded, and only {format_bytes(machine.disk.free_bytes)} are free "
+            f"at {machine.disk.path}"
+        )
+    if fit.placement.has_gpu and len(machine.own_memory_gpus) > 1:
+        yield "the memory of several GPUs is counted as one: each needs its own buffers, so less may fit"
+
+
+def _refusal(candidate: Candidate, machine: Machine, goal: Goal, alternatives: Sequence[Candidate]) -> DoesNotFit:
+    assert goal.context_length is not None
+    budget = find_budget(machine, goal)
+    fit = find_fit(candidate, find_weights(candidate), machine, goal, goal.context_length, budget)
+    needed = budget.host_bytes + fit.missing_bytes
+    return DoesNotFit(
+        f"{candidate.label} needs {format_bytes(needed)} of memory at a context of {goal.context_length}, "
+        f"{format_bytes(fit.missing_bytes)} more than {machine.name} has to give",
+        missing_bytes=fit.missing_bytes,
+        why=f"{format_bytes(budget.host_available.num_bytes)} are free and {goal.headroom:.0%} of them stay free",
+        hint=_nearest_choice(candidate, machine, goal, alternatives),
+    )
+
+
+def _nearest_choice(candidate: Candidate, machine: Machine, goal: Goal, alternatives: Sequence[Candidate]) -> str:
+    """The smallest change that fits: a denser KV cache, a shorter context, fewer slots, another file or machine."""
+    for flags, changed in _smaller_goals(goal):
+        if _fits(candidate, machine, changed):
+            return f"use {flags}"
+    for other in alternatives:
+        fitting = next((changed for changed in _same_or_shorter(goal, other) if _fits(other, machine, changed)), None)
+        if fitting is not None:
+            return f"use --model {other.model} ({other.quant}, context {fitting.context_length})"
+    return "free some memory, or see what a larger machine could run: gemstead plan --on laptop-64gb"
+
+
+def _smaller_goals(goal: Goal) -> Iterator[tuple[str, Goal]]:
+    assert goal.context_length is not None
+    if goal.kv_cache_dtype in {"f16", "bf16"}:
+        yield "--kv q8_0", msgspec.structs.replace(goal, kv_cache_dtype="q8_0")
+    for context in _halves(goal.context_length):
+        yield f"--context {context}", msgspec.structs.replace(goal, context_length=context)
+    slots = goal.num_slots
+    while slots > 1:
+        slots //= 2
+        yield f"--parallel {slots}", msgspec.structs.replace(goal, num_slots=slots)
+
+
+def _same_or_shorter(goal: Goal, candidate: Candidate) -> Iterator[Goal]:
+    assert goal.context_length is not None
+    longest = min(goal.context_length, candidate.shape.max_context)
+    for context in (longest, *_halves(longest)):
+        yield msgspec.structs.replace(goal, context_length=context)
+
+
+def _halves(context: int) -> Iterator[int]:
+    """Powers of two below `context`, largest first."""
+    half = 1 << (context - 1).bit_length() - 1
+    while half >= SMALLEST_CONTEXT:
+        if half < context:
+            yield half
+        half //= 2
+
+
+def _fits(candidate: Candidate, machine: Machine, goal: Goal) -> bool:
+    assert goal.context_length is not None
+    budget = find_budget(machine, goal)
+    try:
+        weights = find_weights(candidate)
+        return find_fit(candidate, weights, machine, goal, goal.context_length, budget).is_fitting
+    except RequestInvalid:
+        # An alternative that cannot even be sized, or whose rows a denser cache does not suit, is none.
+        return False
