@@ -3,6 +3,7 @@
     servers/PID/record.json   what the server says of itself
     servers/PID/failure.json  why it did not start, for whoever waits for it
     servers/PID/*.sock        its engine's private socket
+    servers/PID.xyz/*.sock    the socket of an engine that a command started for itself
 
 A record names a process by id and start time, so that a reused id is never mistaken for a server, nor signalled.
 """
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -75,11 +77,17 @@ def own_identity() -> tuple[int, float]:
 
 
 def own_folder(servers: Path) -> Path:
-    """This process's folder, private to its user; `forget` it at the end."""
+    """This server's folder, private to its user; `forget` it at the end."""
     folder = servers / str(os.getpid())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     return folder
+
+
+def passing_folder(servers: Path) -> Path:
+    """A fresh private folder of this process, for one engine; `forget` it at the end."""
+    servers.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}.", dir=servers))
 
 
 def forget(folder: Path) -> None:
@@ -109,7 +117,7 @@ def running_servers(servers: Path) -> list[ServerRecord]:
         record = _read(folder)
         if record is not None and _is_alive(record):
             alive.append(record)
-        elif record is not None or not psutil.pid_exists(int(folder.name)):
+        elif record is not None or not psutil.pid_exists(int(folder.name.partition(".")[0])):
             forget(folder)
     return sorted(alive, key=lambda record: record.created_s)
 

@@ -63,7 +63,7 @@ def goal_of(loaded: Loaded) -> Goal:
 
 def this_machine(loaded: Loaded, *, is_fresh: bool = False) -> Machine:
     """This machine now. Its memory bandwidth is measured once and remembered; `is_fresh` measures it again (1 s)."""
-    machine = probe(loaded.paths.models, has_bandwidth=False)
+    machine = probe(loaded.paths.models, measure_bandwidth=False)
     path = loaded.paths.cache / "memory_bandwidth.json"
     identity = f"{machine.cpu.model} {machine.cpu.usable_cores} {machine.memory.total_bytes}"
     remembered = None if is_fresh else _remembered(path.read_bytes() if path.is_file() else b"", identity)

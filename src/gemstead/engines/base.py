@@ -20,7 +20,7 @@ from gemstead.core.types import ChatRequest, Event
 class Endpoint(msgspec.Struct, frozen=True):
     """Where a running engine listens. Exactly one of `socket_path` and `port` is set.
 
-    `api_key` is generated at each start; it is never logged and never in argv.
+    `api_key` is generated at each start; it is never logged and never in argv. Empty: none is sent.
     """
 
     api_key: str
@@ -85,11 +85,23 @@ class StreamDecoder(Protocol):
         ...
 
 
-class EngineKind(msgspec.Struct, frozen=True):
-    """Everything gemstead knows about one kind of engine."""
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server is spoken to over HTTP: all that `EngineClient` needs to know."""
+
+    title: str
+    chat_path: str
+    encode_chat: Callable[[ChatRequest], dict[str, Any]]
+    new_decoder: Callable[[], StreamDecoder]
+    health_path: str
+    count_path: str | None = None
+    read_count: Callable[[dict[str, Any]], int] | None = None
+    metrics_path: str | None = None
+
+
+class EngineKind(Wire, frozen=True, kw_only=True):
+    """Everything gemstead knows about one kind of engine: how it is spoken to, found, installed and started."""
 
     name: str
-    title: str
     licence: str
     artefact_formats: tuple[str, ...]
     capabilities: Capabilities
@@ -101,13 +113,6 @@ class EngineKind(msgspec.Struct, frozen=True):
     The environment is the user's: it says which package index pip uses, and which compiler.
     """
     command: Callable[[Plan, Installation, Endpoint], Command]
-    chat_path: str
-    encode_chat: Callable[[ChatRequest], dict[str, Any]]
-    new_decoder: Callable[[], StreamDecoder]
-    health_path: str
-    count_path: str | None = None
-    read_count: Callable[[dict[str, Any]], int] | None = None
-    metrics_path: str | None = None
     allowed_args: dict[str, int] = {}
     """Extra flags a user may pass, each with the number of values it takes. Everything else is refused."""
     diagnose: Callable[[Sequence[str]], Diagnosis | None] | None = None

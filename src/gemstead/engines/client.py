@@ -14,7 +14,7 @@ import msgspec
 
 from gemstead.core.errors import EngineError, EngineFailed, EngineTimeout
 from gemstead.core.types import ChatRequest, Event, Finish
-from gemstead.engines.base import Endpoint, EngineKind, StreamDecoder
+from gemstead.engines.base import Endpoint, StreamDecoder, Wire
 from gemstead.engines.openai_errors import MAX_ERROR_BYTES, error_from_reply
 from gemstead.engines.sse import SseParser
 
@@ -46,13 +46,13 @@ class EngineClient:
 
     def __init__(
         self,
-        kind: EngineKind,
+        wire: Wire,
         endpoint: Endpoint,
         model: str,
         context_length: int,
         timeouts: ClientTimeouts | None = None,
     ) -> None:
-        self._kind = kind
+        self._wire = wire
         self._model = model
         self._context_length = context_length
         self._timeouts = timeouts or ClientTimeouts()
@@ -85,12 +85,12 @@ class EngineClient:
 
         Raises: ContextOverflow, RequestInvalid, EngineRefused, EngineBusy, EngineFailed, EngineTimeout.
         """
-        body = self._kind.encode_chat(request)
-        parser, decoder = SseParser(), self._kind.new_decoder()
+        body = self._wire.encode_chat(request)
+        parser, decoder = SseParser(), self._wire.new_decoder()
         self._num_active += 1
         self._idle.clear()
         try:
-            async with self._post(self._kind.chat_path, body, self._timeouts.first_event_s) as response:
+            async with self._post(self._wire.chat_path, body, self._timeouts.first_event_s) as response:
                 limit_s, last_s, num_seen = self._timeouts.first_event_s, time.monotonic(), 0
                 while chunk := await self._next_chunk(response, last_s + limit_s):
                     for event in _decode(parser, decoder, chunk):
@@ -112,10 +112,10 @@ class EngineClient:
 
         Raises: EngineError if this kind of engine cannot count, or as `chat` does.
         """
-        path, read_count = self._kind.count_path, self._kind.read_count
+        path, read_count = self._wire.count_path, self._wire.read_count
         if path is None or read_count is None:
-            raise EngineError(f"{self._kind.title} cannot count tokens")
-        async with self._post(path, self._kind.encode_chat(request), self._timeouts.short_s) as response:
+            raise EngineError(f"{self._wire.title} cannot count tokens")
+        async with self._post(path, self._wire.encode_chat(request), self._timeouts.short_s) as response:
             content = await self._read(response)
         try:
             return read_count(msgspec.json.decode(content, type=dict[str, Any]))
@@ -124,16 +124,16 @@ class EngineClient:
 
     async def metrics(self) -> str | None:
         """The engine's own metrics in Prometheus text; None if it has none."""
-        if self._kind.metrics_path is None:
+        if self._wire.metrics_path is None:
             return None
-        async with self._exchange("GET", self._kind.metrics_path, None, self._timeouts.short_s) as response:
+        async with self._exchange("GET", self._wire.metrics_path, None, self._timeouts.short_s) as response:
             return (await self._read(response)).decode("utf-8", "replace")
 
     async def is_ready(self) -> bool:
         """Whether the engine answers its health path with 200; False while it loads or does not listen yet."""
         try:
             async with asyncio.timeout(self._timeouts.health_s):
-                async with self._open_session().get(self._kind.health_path) as response:
+                async with self._open_session().get(self._wire.health_path) as response:
                     return response.status == 200
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
@@ -158,7 +158,7 @@ class EngineClient:
             self._session = aiohttp.ClientSession(
                 f"http://{self._endpoint.host}:{self._endpoint.port or 80}",
                 connector=connector,
-                headers={"Authorization": f"Bearer {self._endpoint.api_key}"},
+                headers={"Authorization": f"Bearer {self._endpoint.api_key}"} if self._endpoint.api_key else None,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect_s),
                 trust_env=False,
             )

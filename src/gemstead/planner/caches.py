@@ -16,7 +16,7 @@ MAX_CHECKPOINTS = 8
 """Enough for an answer, its question and a few turns back; more only pays for long branching chats."""
 
 _STEP_BYTES = 64 * MIB
-_PROMPT_CACHE_SHARE = 0.5
+_PROMPT_CACHE_SHARE = 0.25
 _CHECKPOINT_SHARE = 0.25
 
 
@@ -28,7 +28,7 @@ class CacheBounds(msgspec.Struct, frozen=True):
 
 
 def bound_caches(spare_bytes: int, sliding_bytes: int) -> CacheBounds:
-    """Half of the `spare_bytes` for prompts, a quarter for checkpoints.
+    """A quarter of the `spare_bytes` for prompts, a quarter for checkpoints: the rest is for whatever else runs.
 
     `sliding_bytes` is the sliding cache of all slots, so one checkpoint of each. A model without sliding layers needs
     none: its cache can be cut back to any token.
