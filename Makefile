@@ -13,11 +13,10 @@ help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: $(READY) ## Set up everything and answer a prompt with real weights
-	@$(BIN)/gemstead run --fallback smollm2:135m "Hello, who are you?"
+	@$(BIN)/gemstead run --fallback smollm2:135m --temperature 0 "Hello, who are you?" < /dev/null
 
 test: $(READY) check ## Set up everything and pass every check and test
 	@$(BIN)/gemstead engine install
-	@$(BIN)/gemstead models pull smollm2:135m
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(READY) ## Format, lint, types, import contract, dependencies

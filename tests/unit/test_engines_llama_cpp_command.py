@@ -4,8 +4,7 @@ import pytest
 
 from fake_engine import small_plan
 from gemstead.core.errors import ModelMissing, NameUnknown, SettingInvalid
-from gemstead.core.figures import BytesFigure
-from gemstead.core.plan import MemoryPart, Plan
+from gemstead.core.plan import Plan
 from gemstead.engines.base import Command, Endpoint, Installation
 from gemstead.engines.child import child_environment
 from gemstead.engines.extra_args import check_extra_args
@@ -76,11 +75,9 @@ def test_a_large_ubatch_raises_the_batch_with_it() -> None:
     assert "--batch-size" not in changed(ubatch_tokens=2048)
 
 
-def test_a_projector_stays_where_the_plan_counted_it() -> None:
-    on_gpu = MemoryPart("mmproj", "gpu", BytesFigure(1, "computed"))
-    on_host = MemoryPart("mmproj", "host", BytesFigure(1, "computed"))
-    assert "--no-mmproj-offload" not in changed(mmproj_path="/p.gguf", memory=(on_gpu,))
-    args = changed(mmproj_path="/p.gguf", memory=(on_host,))
+def test_a_projector_runs_on_the_gpu_unless_no_layer_does() -> None:
+    assert "--no-mmproj-offload" not in changed(mmproj_path="/p.gguf", gpu_layers=10)
+    args = changed(mmproj_path="/p.gguf", gpu_layers=0)
     assert value_of("--mmproj", args) == "/p.gguf"
     assert "--no-mmproj-offload" in args
 

@@ -43,7 +43,7 @@ def choose(setup: Setup, machine: Machine, name: str) -> Choice:
 def _choose_best(setup: Setup, machine: Machine) -> Choice:
     """The best Gemma 4 that is here; if none is, or none fits, the best there is to pull."""
     formats = setup.kind.artefact_formats
-    goal = goal_of(setup.loaded)
+    goal = goal_of(setup, machine)
     if stored := stored_gemma4(setup.store, formats):
         try:
             advice = advise(stored, machine, goal)
@@ -84,7 +84,7 @@ def _first_that_fits(candidates: Sequence[Candidate], machine: Machine, setup: S
     refusals = []
     for candidate in candidates:
         try:
-            return make_plan(candidate, machine, goal_of(setup.loaded), _alternatives(setup))
+            return make_plan(candidate, machine, goal_of(setup, machine), _alternatives(setup))
         except DoesNotFit as exc:
             refusals.append(exc)
     raise refusals[0]
@@ -95,7 +95,7 @@ def _alternatives(setup: Setup) -> list[Candidate]:
 
 
 def _plan_stored(setup: Setup, machine: Machine, manifest: Manifest) -> Plan:
-    return make_plan(stored_candidate(setup.store, manifest), machine, goal_of(setup.loaded), _alternatives(setup))
+    return make_plan(stored_candidate(setup.store, manifest), machine, goal_of(setup, machine), _alternatives(setup))
 
 
 def provide(setup: Setup, name: str, *, has_accepted_licence: bool = False) -> Plan:
@@ -111,14 +111,15 @@ def provide(setup: Setup, name: str, *, has_accepted_licence: bool = False) -> P
     except SourceError as exc:
         if name != AUTO or fallback is None:
             raise
-        reason = f": {choice.advice.reasons[0]}" if choice.advice and choice.advice.reasons else ""
-        setup.say(f"would run {choice.model} ({_size(choice)}) here{reason}")
-        setup.say(f"but its weights cannot be pulled ({exc.what}): falling back to {fallback}")
+        setup.say(
+            f"{choice.model} ({_size(choice)}) is the Gemma 4 for this machine, but it cannot be pulled: {exc.what}. "
+            f"Using {fallback} instead."
+        )
     return _provide_choice(setup, machine, choose(setup, machine, fallback), has_accepted_licence)
 
 
 def _size(choice: Choice) -> str:
-    size = choice.plan.download_bytes if choice.plan else None
+    size = choice.requests[0].artefact.size_bytes
     return format_bytes(size) if size else "size unknown"
 
 

@@ -44,7 +44,7 @@ class OwnEngine:
         self.context_length = gateway.plan.context_length
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
-        return self._gateway.exchange.chat(msgspec.structs.replace(request, model=self.model))
+        return self._gateway.chat(msgspec.structs.replace(request, model=self.model))
 
 
 class RunningServer:

@@ -93,7 +93,8 @@ class _Waiting:
         engines = reply.get("engines") or [{}]
         share = engines[0].get("progress")
         done = 100.0 if is_ready else 100.0 * (share or 0.0)
-        self._setup.progress(ProgressEvent(self._task, done, 100.0, "percent", "loading weights", is_ready))
+        note = "ready" if is_ready else "loading weights"
+        self._setup.progress(ProgressEvent(self._task, done, 100.0, "percent", note, is_ready))
         return is_ready
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
 from gemstead.api.services import Services
 from gemstead.app.setup import Setup
-from gemstead.core.errors import EngineFailed, NameUnknown
+from gemstead.catalog.entries import Sampling as Recommended
+from gemstead.catalog.store import Store
+from gemstead.core.errors import GemsteadError, NameUnknown
 from gemstead.core.plan import Plan
 from gemstead.core.progress import ProgressEvent
-from gemstead.core.types import ChatRequest
+from gemstead.core.types import ChatRequest, Event
 from gemstead.engines.base import Engine, Installation
 from gemstead.engines.process import EngineProcess, ProcessOptions
 from gemstead.pipeline.admission import Admission
@@ -40,6 +42,7 @@ class Gateway:
         self._load: ProgressEvent | None = None
         self._tell = setup.progress
         self._failure: str | None = None
+        self._recommended = recommended_sampling(setup.store, plan.model)
         self._max_body_bytes = settings.server.max_body_bytes
         self.engine = EngineProcess(
             setup.kind,
@@ -63,19 +66,23 @@ class Gateway:
         )
 
     async def start(self) -> Engine:
-        """Raises: EngineFailed, with the engine's last words."""
+        """Raises: EngineFailed, with the engine's last words; ModelMissing if the file is gone."""
         try:
             return await self.engine.ensure_ready()
-        except EngineFailed as exc:
+        except GemsteadError as exc:
             self._failure = exc.what
             raise
+
+    def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
+        """As `Exchange.chat`; what the request leaves open about sampling is as the model's authors recommend."""
+        return self.exchange.chat(with_recommended(request, self._recommended))
 
     def services(self) -> Services:
         """What the API needs of this gateway."""
         card = ModelCard(self.plan.model, self._created_s, owner="gemstead", context_length=self.plan.context_length)
         build = f"{self.installation.kind}-{self.installation.version}"
         return Services(
-            chat=self.exchange.chat,
+            chat=self.chat,
             models=lambda: (card,),
             engines=lambda: (self._status(),),
             metrics=self.metrics,
@@ -114,6 +121,22 @@ async def opened_gateway(
         await gateway.engine.stop(drain_s())
 
 
-def addressed(request: ChatRequest, model: str) -> ChatRequest:
-    """The same request to `model`."""
-    return msgspec.structs.replace(request, model=model)
+def recommended_sampling(store: Store, model: str) -> Recommended | None:
+    """What the catalogue says of a model of the store; None for one it does not know."""
+    manifest = store.require(model)
+    entry = next((entry for entry in store.catalog.models if entry.name == manifest.model), None)
+    return entry.sampling if entry else None
+
+
+def with_recommended(request: ChatRequest, recommended: Recommended | None) -> ChatRequest:
+    """`request`, its unset temperature, top_p and top_k filled in."""
+    if recommended is None:
+        return request
+    asked = request.sampling
+    sampling = msgspec.structs.replace(
+        asked,
+        temperature=recommended.temperature if asked.temperature is None else asked.temperature,
+        top_p=recommended.top_p if asked.top_p is None else asked.top_p,
+        top_k=recommended.top_k if asked.top_k is None else asked.top_k,
+    )
+    return msgspec.structs.replace(request, sampling=sampling)

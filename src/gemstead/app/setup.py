@@ -8,6 +8,7 @@ import msgspec
 
 from gemstead.catalog.source import SourceOptions
 from gemstead.catalog.store import Store
+from gemstead.core.errors import EngineMissing
 from gemstead.core.figures import Figure
 from gemstead.core.plugins import load_plugin
 from gemstead.core.progress import Progress, no_progress
@@ -51,13 +52,16 @@ def source_options(loaded: Loaded) -> SourceOptions:
     )
 
 
-def goal_of(loaded: Loaded) -> Goal:
-    model = loaded.settings.model
+def goal_of(setup: Setup, machine: Machine) -> Goal:
+    """What the settings ask for. A card of this machine counts only if the engine that is here can use it."""
+    model = setup.loaded.settings.model
+    installation = find_engine(setup) if machine.gpus and machine.origin == "probed" else None
     return Goal(
         context_length=model.context_length,
         num_slots=model.num_slots,
         kv_cache_dtype=model.kv_cache_dtype,
-        headroom=loaded.settings.plan.headroom,
+        headroom=setup.loaded.settings.plan.headroom,
+        can_use_gpu=installation is None or installation.can_use_gpu,
     )
 
 
@@ -101,9 +105,18 @@ def find_engine(setup: Setup) -> Installation | None:
 
 
 def ensure_engine(setup: Setup) -> Installation:
-    """The engine that is here, else a freshly installed one. Raises: what its installer raises."""
-    found = find_engine(setup)
-    if found is not None:
-        return found
-    setup.say(f"{setup.kind.title} is not here yet: installing it, once (minutes)")
+    """The engine that is here and suits this machine, else a freshly installed one.
+
+    Raises: EngineMissing if the one the user set does not work; what the installer raises.
+    """
+    try:
+        found = find_engine(setup)
+    except EngineMissing as exc:
+        if setup.loaded.settings.engine.program is not None:
+            raise
+        setup.say(f"{exc.what}: building it anew (minutes)")
+    else:
+        if found is not None:
+            return found
+        setup.say(f"{setup.kind.title} is not here yet: installing it, once (minutes)")
     return setup.kind.install(setup.loaded.paths.engines, setup.loaded.environ, setup.progress)

@@ -76,8 +76,8 @@ def _print(choice: Choice, plan: Plan, machine: str) -> None:
         print(f"warning: {warning}")
     if choice.advice and choice.advice.alternatives:
         print()
-        print("also fits: " + ", ".join(f"{other.model} ({other.quant})" for other in choice.advice.alternatives[:4]))
+        print("also fits: " + ", ".join(other.model for other in choice.advice.alternatives[:4]))
 
 
 def _basis(basis: str, error: float | None) -> str:
-    return f"{basis}, within {error:.0%}" if error else f"{basis}, exact" if error == 0 else basis
+    return f"{basis}, within {error:.1%}" if error else f"{basis}, exact" if error == 0 else basis

@@ -33,13 +33,17 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Installation(msgspec.Struct, frozen=True):
-    """An engine program on this machine. `origin` says how it was found; `digest` is the sha256 of the program file."""
+    """An engine program on this machine. `origin` says how it was found; `digest` is the sha256 of the program file.
+
+    `can_use_gpu` False: it was built without support for any. True where that is not known.
+    """
 
     kind: str
     program: Path
     version: str
     origin: str
     digest: str | None = None
+    can_use_gpu: bool = True
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -80,7 +80,8 @@ class LiveEngine:
         total_bytes = self._total_bytes
         loaded_bytes = total_bytes if is_done else min(self.child.resident_bytes(), total_bytes)
         task = f"start {self._launch.plan.model}"
-        return ProgressEvent(task, loaded_bytes, total_bytes or None, note="loading weights", is_done=is_done)
+        note = "ready" if is_done else "loading weights"
+        return ProgressEvent(task, loaded_bytes, total_bytes or None, note=note, is_done=is_done)
 
 
 @asynccontextmanager

@@ -66,7 +66,9 @@ def read_installation(folder: Path) -> Installation | None:
     is_untouched = (found.st_size, found.st_mtime_ns) == (receipt.size_bytes, receipt.modified_ns)
     if not is_untouched and file_sha256(program) != receipt.program_sha256:
         raise EngineMissing(f"{program} is not the program that was built here", hint=f"rebuild it: {INSTALL_HINT}")
-    return Installation(KIND, program, receipt.version, f"built from {receipt.release}", receipt.program_sha256)
+    can_use_gpu = sys.platform == "darwin" or any("CUDA" in flag for flag in receipt.flags)
+    origin = f"built from {receipt.release}"
+    return Installation(KIND, program, receipt.version, origin, receipt.program_sha256, can_use_gpu)
 
 
 def lacking_here(receipt: Receipt) -> list[str]:

@@ -100,13 +100,13 @@ def _rank(option: _Option) -> tuple[bool, bool, float, int]:
 
 
 def _alternatives(options: list[_Option]) -> list[_Option]:
-    """The best file of every other model first, then other files; `options` are sorted, the first is taken."""
-    seen = {options[0].plan.model}
+    """The best file of every other variant first, then other files; `options` are sorted, the first is taken."""
+    seen = {options[0].candidate.shape.name}
     firsts: list[_Option] = []
     others: list[_Option] = []
     for option in options[1:]:
-        (others if option.plan.model in seen else firsts).append(option)
-        seen.add(option.plan.model)
+        (others if option.candidate.shape.name in seen else firsts).append(option)
+        seen.add(option.candidate.shape.name)
     return (firsts + others)[:MAX_ALTERNATIVES]
 
 
@@ -131,10 +131,11 @@ def _reasons(best: _Option, options: list[_Option]) -> Iterator[str]:
     if best.candidate.is_qat:
         yield f"{best.plan.quant} is what it was trained for (QAT): nearly the quality of 16 bits at 4"
     if best.is_slow:
-        yield f"everything that fits is slow here: memory bandwidth allows {best.tok_per_s_bound:.1f} tokens/s"
+        yield f"everything that fits is slow here: memory bandwidth allows at most {best.tok_per_s_bound:.1f} tokens/s"
     named: set[str] = set()
     for option in options:
-        if option.is_slow and variant_score(option.candidate) > score and option.plan.model not in named:
-            named.add(option.plan.model)
-            label, bound = option.candidate.label, option.tok_per_s_bound
-            yield f"{label} fits too, but memory bandwidth allows {bound:.1f} tokens/s"
+        variant = option.candidate.shape.name
+        if option.is_slow and variant_score(option.candidate) > score and variant not in named:
+            named.add(variant)
+            bound = option.tok_per_s_bound
+            yield f"{option.plan.model} fits too, but memory bandwidth allows at most {bound:.1f} tokens/s"

@@ -116,8 +116,8 @@ def _compute(plan: Plan) -> tuple[str, ...]:
 def _projector(plan: Plan) -> tuple[str, ...]:
     if plan.mmproj_path is None:
         return ()
-    is_on_host = all(part.place == "host" for part in plan.memory if part.name == "mmproj")
-    return ("--mmproj", plan.mmproj_path, *(("--no-mmproj-offload",) if is_on_host else ()))
+    # Not by the part's place: on unified memory everything is "host", and the GPU still does the work.
+    return ("--mmproj", plan.mmproj_path, *(("--no-mmproj-offload",) if plan.gpu_layers == 0 else ()))
 
 
 def _listen(endpoint: Endpoint) -> tuple[str, ...]:
