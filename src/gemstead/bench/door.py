@@ -98,7 +98,12 @@ def summarise(runs: list[DecodeRun], direct_name: str, door_name: str) -> DoorCo
 def _session(target: Target) -> aiohttp.ClientSession:
     import aiohttp
 
-    connector = aiohttp.UnixConnector(target.socket_path) if target.socket_path else aiohttp.TCPConnector()
+    # A connection each, for both alike: llama-server closes idle ones, and would do so under the next request.
+    connector: aiohttp.BaseConnector = (
+        aiohttp.UnixConnector(target.socket_path, force_close=True)
+        if target.socket_path
+        else aiohttp.TCPConnector(force_close=True)
+    )
     return aiohttp.ClientSession(connector=connector, headers=target.headers)
 
 
