@@ -104,7 +104,13 @@ def provide(setup: Setup, name: str, *, has_accepted_licence: bool = False) -> P
     Raises: as `choose` and `catalog.pull.pull`.
     """
     machine = this_machine(setup.loaded)
-    choice = choose(setup, machine, name)
+    return provide_choice(setup, machine, name, choose(setup, machine, name), has_accepted_licence=has_accepted_licence)
+
+
+def provide_choice(
+    setup: Setup, machine: Machine, name: str, choice: Choice, *, has_accepted_licence: bool = False
+) -> Plan:
+    """As `provide`, for what `name` was already found to mean on `machine`."""
     fallback = setup.loaded.settings.model.fallback
     try:
         return _provide_choice(setup, machine, choice, has_accepted_licence)

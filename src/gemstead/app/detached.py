@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gemstead.app.choose import Choice, choose, provide
+from gemstead.app.choose import AUTO, Choice, choose, provide_choice
 from gemstead.app.servers import ServerRecord, running_servers, start_detached
 from gemstead.app.setup import Setup, ensure_engine, this_machine
 from gemstead.core.errors import AlreadyRunning
@@ -42,16 +42,17 @@ def bring_up(setup: Setup, config_file: str | None) -> Standing:
             f"port {here.port} already serves {here.model}",
             hint=f"gemstead stop {here.port}, or choose another with --port",
         )
-    choice = choose(setup, this_machine(setup.loaded), settings.model.name)
+    machine = this_machine(setup.loaded)
+    choice = choose(setup, machine, settings.model.name)
     ensure_engine(setup)
-    plan = provide(setup, settings.model.name)
+    plan = provide_choice(setup, machine, settings.model.name, choice)
     record = _start(setup, plan, config_file)
     return Standing(record, True, plan, choice)
 
 
 def _is_meant(setup: Setup, record: ServerRecord) -> bool:
     name = setup.loaded.settings.model.name
-    if name == "auto":
+    if name == AUTO:
         return True
     stored = setup.store.find(name)
     return stored is not None and stored.name == record.model
