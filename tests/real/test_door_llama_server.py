@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.real
 
 CAPITAL: list[Any] = [{"role": "user", "content": "What is the capital of France? Answer in one word."}]
 GREEDY: dict[str, Any] = {"model": "fake", "messages": CAPITAL, "temperature": 0, "max_tokens": 24}
+LONG_ANSWER = 1500
 
 
 @asynccontextmanager
@@ -101,7 +103,7 @@ async def test_a_prompt_too_long_is_refused_with_the_exact_numbers_never_cut(
 async def test_a_client_that_hangs_up_frees_the_slot(
     tmp_path: Path, llama_server: Path, smollm2: Path, is_stream: bool
 ) -> None:
-    story = GREEDY | {"messages": [{"role": "user", "content": "Tell a long story."}], "max_tokens": 1500}
+    story = GREEDY | {"messages": [{"role": "user", "content": "Tell a long story."}], "max_tokens": LONG_ANSWER}
     async with door(tmp_path, llama_server, smollm2) as (client, engine):
         call = asyncio.create_task(client.chat.completions.create(**story, stream=is_stream))
         await processing(engine, 1)
@@ -111,11 +113,15 @@ async def test_a_client_that_hangs_up_frees_the_slot(
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
         await processing(engine, 0)
+        # Left alone, this greedy story runs into its limit.
+        predicted = re.search(r"^llamacpp:tokens_predicted_total (\d+)$", str(await engine.metrics()), re.MULTILINE)
+        assert predicted is not None
+        assert 0 < int(predicted[1]) < LONG_ANSWER
 
 
 async def processing(engine: EngineClient, num_requests: int) -> None:
-    """Returns when llama-server itself says that it works on so many requests."""
-    async with asyncio.timeout(3):
+    """Returns when llama-server itself says that it works on so many requests. The deadline is for a busy machine."""
+    async with asyncio.timeout(30):
         while True:
             if f"llamacpp:requests_processing {num_requests}\n" in str(await engine.metrics()):
                 return

@@ -152,7 +152,7 @@ async def test_leaving_a_stream_early_frees_the_engine() -> None:
         async for _ in stream:
             break
         await stream.close()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await engine.is_closed.wait()
 
 

@@ -66,7 +66,7 @@ async def failure_of(client: EngineClient, request: ChatRequest = HI) -> tuple[l
 
 async def wait_idle(client: EngineClient) -> None:
     """Returns once the engine itself says that it works on nothing."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while "requests_processing 0" not in str(await client.metrics()):  # noqa: ASYNC110 its state
             await asyncio.sleep(0.01)
 
