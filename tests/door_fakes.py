@@ -14,7 +14,17 @@ from gemstead.api.readiness import EngineStatus
 from gemstead.api.server import listen, run_server
 from gemstead.api.services import Services
 from gemstead.core.errors import NameUnknown
-from gemstead.core.types import ChatRequest, Event, Finish, Message, TextDelta, TextPart, Usage
+from gemstead.core.types import (
+    ChatRequest,
+    Embeddings,
+    EmbedRequest,
+    Event,
+    Finish,
+    Message,
+    TextDelta,
+    TextPart,
+    Usage,
+)
 from gemstead.engines.base import Engine
 from gemstead.pipeline.admission import Admission
 from gemstead.pipeline.exchange import Exchange
@@ -36,6 +46,7 @@ class FakeEngine:
     """
 
     model = "fake"
+    kind = "fake"
 
     def __init__(self, *events: Any, context_length: int = 4096, num_tokens: int = 5, is_endless: bool = False) -> None:
         self.events = events or ANSWER
@@ -71,6 +82,12 @@ class FakeEngine:
         self.counted.append(request)
         return self.num_tokens
 
+    async def tokenize(self, text: str) -> tuple[int, ...]:
+        return tuple(range(len(text.split())))
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        return Embeddings(tuple((1.0, 0.0) for _ in request.texts), prompt_tokens=self.num_tokens)
+
 
 def ask(text: str = "hi", model: str = "fake", **fields: Any) -> ChatRequest:
     return ChatRequest(model=model, messages=(Message("user", (TextPart(text),)),), **fields)
@@ -92,8 +109,12 @@ def fake_exchange(
 
 def fake_services(engine: Engine, **fields: Any) -> Services:
     metrics = DoorMetrics()
+    exchange = fake_exchange(engine, metrics.count_outcome)
     given: dict[str, Any] = {
-        "chat": fake_exchange(engine, metrics.count_outcome).chat,
+        "chat": exchange.chat,
+        "count_tokens": exchange.count_tokens,
+        "tokenize": exchange.tokenize,
+        "embed": exchange.embed,
         "models": lambda: (ModelCard("fake", 1700000000, "tests", 4096), ModelCard("org/fake:e2b@tiny", 1, "tests")),
         "engines": lambda: (EngineStatus("fake", "fake engine", "ready"),),
         "metrics": metrics,

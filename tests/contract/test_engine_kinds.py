@@ -101,8 +101,7 @@ def test_garbage_in_a_stream_is_a_failure(kind: EngineKind) -> None:
 
 
 def test_a_kind_that_counts_says_where_and_how(kind: EngineKind) -> None:
-    has_both = kind.count_path is not None and kind.read_count is not None
-    assert has_both == kind.capabilities.can_count_tokens
+    assert (kind.count is not None) == kind.capabilities.can_count_tokens
 
 
 def test_extra_arguments_come_from_the_list_only(kind: EngineKind) -> None:

@@ -89,7 +89,10 @@ async def test_an_empty_reply_is_never_a_success(is_stream: bool) -> None:
     response = await ask(services, "POST", CHAT, json=ASKED | {"stream": is_stream})
     assert response.status_code == 502
     assert response.json()["error"]["code"] == "engine_error"
-    assert 'gemstead_verify_catches_total{kind="empty_reply",model="fake"} 1.0' in services.metrics.render().decode()
+    assert (
+        'gemstead_verify_catches_total{engine="fake",kind="empty_reply",model="fake"} 1.0'
+        in services.metrics.render().decode()
+    )
 
 
 async def test_an_error_in_mid_stream_is_an_event_and_the_end() -> None:

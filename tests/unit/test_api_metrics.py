@@ -6,13 +6,15 @@ from gemstead.pipeline.outcome import Outcome
 
 def test_an_outcome_counts_tokens_time_to_first_token_and_catches() -> None:
     metrics = DoorMetrics()
-    metrics.count_outcome(Outcome("m", "stop", 2.0, ttft_s=0.3, usage=Usage(10, 4), catches=("empty_reply",)))
+    metrics.count_outcome(
+        Outcome("m", "stop", 2.0, engine="e", ttft_s=0.3, usage=Usage(10, 4), catches=("empty_reply",))
+    )
     text = metrics.render().decode()
     assert 'gemstead_prompt_tokens_total{model="m"} 10.0' in text
     assert 'gemstead_completion_tokens_total{model="m"} 4.0' in text
     assert 'gemstead_ttft_seconds_bucket{le="0.25",model="m"} 0.0' in text
     assert 'gemstead_ttft_seconds_bucket{le="0.5",model="m"} 1.0' in text
-    assert 'gemstead_verify_catches_total{kind="empty_reply",model="m"} 1.0' in text
+    assert 'gemstead_verify_catches_total{engine="e",kind="empty_reply",model="m"} 1.0' in text
 
 
 def test_a_name_that_is_no_models_never_becomes_a_label() -> None:

@@ -16,7 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gemstead.api.call import JSON, Call, ClientLeft, Header
 from gemstead.api.chat import ChatEndpoint
-from gemstead.api.dialect import ChatRoute, Dialect
+from gemstead.api.count import CountEndpoint
+from gemstead.api.dialect import AnyRoute, ChatRoute, CountRoute, Dialect, EmbedRoute, ModelsRoute
+from gemstead.api.embed import EmbedEndpoint
 from gemstead.api.errors import RETRY_AFTER_S, PathUnknown, http_status, retry_after_s
 from gemstead.api.hosts import check_host
 from gemstead.api.models import ModelEndpoint, ModelListEndpoint
@@ -49,11 +51,20 @@ def build_api(services: Services) -> ASGIApp:
 def _dialect_routes(dialects: tuple[Dialect, ...], services: Services) -> Iterator[tuple[str, Endpoint]]:
     for dialect in dialects:
         for route in dialect.routes:
-            if isinstance(route, ChatRoute):
-                yield route.path, ChatEndpoint(services, route)
-            else:
-                yield route.path, ModelListEndpoint(services, route)
-                yield route.path + "/{name:path}", ModelEndpoint(services, route)
+            yield from _endpoints(route, services)
+
+
+def _endpoints(route: AnyRoute, services: Services) -> Iterator[tuple[str, Endpoint]]:
+    match route:
+        case ChatRoute():
+            yield route.path, ChatEndpoint(services, route)
+        case CountRoute():
+            yield route.path, CountEndpoint(services, route)
+        case EmbedRoute():
+            yield route.path, EmbedEndpoint(services, route)
+        case ModelsRoute():
+            yield route.path, ModelListEndpoint(services, route)
+            yield route.path + "/{name:path}", ModelEndpoint(services, route)
 
 
 def _own_routes(services: Services) -> Iterator[tuple[str, Endpoint]]:

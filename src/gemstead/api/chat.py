@@ -61,7 +61,7 @@ class ChatEndpoint(msgspec.Struct, frozen=True):
         reply = fold.reply()
         body = self.route.encode_reply(head, decoded.request, reply)
         call.finish_reason = reply.finish_reason
-        headers = [*_warning_headers(reply.warnings), _timing_header("total", call)]
+        headers = [*warning_headers(reply.warnings), _timing_header("total", call)]
         await call.answer(200, JSON, body, headers)
 
     async def _stream(self, call: Call, decoded: Decoded, head: ReplyHead, events: AsyncGenerator[Event]) -> None:
@@ -79,7 +79,7 @@ class ChatEndpoint(msgspec.Struct, frozen=True):
             encoder.feed(event)
         assert first is not None, "the exchange ends every reply with a Finish"
         await call.start(
-            200, self.route.stream_media_type, [*_warning_headers(early), _timing_header("first", call), _NO_BUFFERING]
+            200, self.route.stream_media_type, [*warning_headers(early), _timing_header("first", call), _NO_BUFFERING]
         )
         await call.write(await self._pump(call, encoder, first, events), is_last=True)
 
@@ -113,7 +113,7 @@ def _note_finish(call: Call, event: Event) -> None:
         call.finish_reason = event.reason
 
 
-def _warning_headers(warnings: Iterable[Warning]) -> list[Header]:
+def warning_headers(warnings: Iterable[Warning]) -> list[Header]:
     return [(b"x-gemstead-warning", _header_text(f"{warning.code}: {warning.message}")) for warning in warnings]
 
 

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 import msgspec
 
 from gemstead.core.errors import GemsteadError
-from gemstead.core.types import ChatRequest, Event, Warning
+from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Warning
 from gemstead.pipeline.fold import FoldedReply
 
 
@@ -65,6 +65,27 @@ class ChatRoute(msgspec.Struct, frozen=True):
     new_stream: Callable[[ReplyHead, ChatRequest], StreamEncoder]
 
 
+class CountRoute(msgspec.Struct, frozen=True):
+    """POST `path`: how many tokens the prompt of a chat request has, without an answer."""
+
+    path: str
+    decode: Callable[[bytes], Decoded]
+    encode_count: Callable[[int], bytes]
+
+
+class DecodedEmbed(msgspec.Struct, frozen=True):
+    request: EmbedRequest
+    warnings: tuple[Warning, ...] = ()
+
+
+class EmbedRoute(msgspec.Struct, frozen=True):
+    """POST `path`: vectors for texts."""
+
+    path: str
+    decode: Callable[[bytes], DecodedEmbed]
+    encode_reply: Callable[[EmbedRequest, Embeddings], bytes]
+
+
 class ModelCard(msgspec.Struct, frozen=True):
     """One model on offer. `created_s` is when its file was published or written, in Unix seconds."""
 
@@ -81,6 +102,8 @@ class ModelsRoute(msgspec.Struct, frozen=True):
     encode_list: Callable[[tuple[ModelCard, ...]], bytes]
     encode_one: Callable[[ModelCard], bytes]
 
+
+AnyRoute: TypeAlias = ChatRoute | CountRoute | EmbedRoute | ModelsRoute
 
 Handling: TypeAlias = Literal["honoured", "refused", "warned"]
 
@@ -103,6 +126,6 @@ class Dialect(msgspec.Struct, frozen=True):
     title: str
     source: str
     path_prefix: str
-    routes: tuple[ChatRoute | ModelsRoute, ...]
+    routes: tuple[AnyRoute, ...]
     encode_error: Callable[[GemsteadError], bytes]
     fields: dict[str, Field]

@@ -43,7 +43,9 @@ class DoorMetrics:
         self._completion_tokens = self._counter(
             "completion_tokens", "Tokens generated, reasoning included.", ("model",)
         )
-        self._catches = self._counter("verify_catches", "Engine replies that broke a promise.", ("model", "kind"))
+        self._catches = self._counter(
+            "verify_catches", "Engine replies that broke a promise.", ("model", "engine", "kind")
+        )
         build = Gauge(
             "gemstead_build_info", "Always 1; the version is its label.", ("version",), registry=self.registry
         )
@@ -68,7 +70,7 @@ class DoorMetrics:
             self._prompt_tokens.labels(outcome.model).inc(outcome.usage.prompt_tokens)
             self._completion_tokens.labels(outcome.model).inc(outcome.usage.completion_tokens)
         for kind in outcome.catches:
-            self._catches.labels(outcome.model, kind).inc()
+            self._catches.labels(outcome.model, outcome.engine or "none", kind).inc()
 
     def render(self) -> bytes:
         """The Prometheus text format, version 0.0.4."""

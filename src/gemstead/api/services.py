@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
 
 from gemstead.api.dialect import ModelCard
 from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
-from gemstead.core.types import ChatRequest, Event
+from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event
 from gemstead.core.units import MIB
 
 
 class Services(msgspec.Struct, frozen=True):
-    """`chat` is the exchange; `models` and `engines` are asked anew each time; `fingerprint` names what runs a model.
+    """`chat`, `count_tokens`, `tokenize` and `embed` are the exchange's; `models` and `engines` are asked anew each time.
 
-    `host_names` are the names besides loopback that a request's Host header may carry. `body_limit_s` is how long a
-    body may take to arrive, `stall_limit_s` how long a client may not read: one that stops would else hold its engine
-    slot for ever.
+    `fingerprint` names what runs a model. `host_names` are the names besides loopback that a request's Host header may
+    carry. `body_limit_s` is how long a body may take to arrive, `stall_limit_s` how long a client may not read: one
+    that stops would else hold its engine slot for ever.
     """
 
     chat: Callable[[ChatRequest], AsyncGenerator[Event]]
+    count_tokens: Callable[[ChatRequest], Awaitable[int]]
+    tokenize: Callable[[str, str], Awaitable[tuple[int, ...]]]
+    embed: Callable[[EmbedRequest], Awaitable[Embeddings]]
     models: Callable[[], tuple[ModelCard, ...]]
     engines: Callable[[], tuple[EngineStatus, ...]]
     metrics: DoorMetrics

@@ -66,6 +66,7 @@ def _encode(request: ChatRequest) -> dict[str, object]:
 
 
 DOOR = Wire(
+    name="gemstead",
     title="gemstead",
     chat_path="/v1/chat/completions",
     encode_chat=_encode,

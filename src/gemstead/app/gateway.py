@@ -25,6 +25,7 @@ from gemstead.engines.process import EngineProcess, ProcessOptions
 from gemstead.pipeline.admission import Admission
 from gemstead.pipeline.exchange import Exchange
 from gemstead.pipeline.outcome import Outcome
+from gemstead.pipeline.prepare import PrepareRules
 
 MAX_WAIT_S = 600.0
 """How long a request may stand in line for a slot: longer than any answer a person waits for."""
@@ -63,6 +64,7 @@ class Gateway:
             admit=lambda _request: self._admission.place(),
             engine_for=self._engine_for,
             record=self._record,
+            rules=PrepareRules(context_policy=settings.door.context_policy),
         )
 
     async def start(self) -> Engine:
@@ -83,6 +85,9 @@ class Gateway:
         build = f"{self.installation.kind}-{self.installation.version}"
         return Services(
             chat=self.chat,
+            count_tokens=self.exchange.count_tokens,
+            tokenize=self.exchange.tokenize,
+            embed=self.exchange.embed,
             models=lambda: (card,),
             engines=lambda: (self._status(),),
             metrics=self.metrics,

@@ -12,6 +12,9 @@ import msgspec
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
+ContextPolicy: TypeAlias = Literal["refuse", "drop_oldest"]
+"""What happens to a conversation longer than the context length: an error, or its oldest turns are left out."""
+
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "cancelled"]
 """The one closed set; each dialect maps it to its own words."""
 
@@ -123,8 +126,28 @@ class ChatRequest(msgspec.Struct, frozen=True):
     has_parallel_tool_calls: bool = True
     is_stream: bool = False
     user: str | None = None
+    prompt: str | None = None
+    """A text to continue as it stands, without a template: then there are no messages and no tools."""
+    context_policy: ContextPolicy | None = None
+    """None: as the operator has set it."""
     raw: dict[str, Any] = {}
     """Fields of the caller's dialect that have no canonical field."""
+
+
+class EmbedRequest(msgspec.Struct, frozen=True):
+    """`dimensions` None: as many as the model gives."""
+
+    model: str
+    texts: tuple[str, ...]
+    dimensions: int | None = None
+    user: str | None = None
+
+
+class Embeddings(msgspec.Struct, frozen=True):
+    """One vector a text, in order, each of length 1. `prompt_tokens` are those of all texts together."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    prompt_tokens: int
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text"):
@@ -163,6 +186,8 @@ class Usage(msgspec.Struct, frozen=True, tag="usage"):
     completion_tokens: int
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    dropped_messages: int = 0
+    """Messages of the request that the context policy left out of the prompt."""
     timings: Timings | None = None
 
 

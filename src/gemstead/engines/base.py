@@ -14,7 +14,7 @@ import msgspec
 
 from gemstead.core.plan import Plan
 from gemstead.core.progress import Progress
-from gemstead.core.types import ChatRequest, Event
+from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -89,23 +89,41 @@ class StreamDecoder(Protocol):
         ...
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True):
-    """How a server is spoken to over HTTP: all that `EngineClient` needs to know."""
+class Ask(msgspec.Struct, frozen=True):
+    """A question with a short answer: POST `path` with what `encode` makes of it; `read` gives the answer's value.
 
+    `read` may raise KeyError, TypeError or ValueError for an answer that is not what it should be.
+    """
+
+    path: str
+    encode: Callable[[Any], dict[str, Any]]
+    read: Callable[[dict[str, Any]], Any]
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server is spoken to over HTTP: all that `EngineClient` needs to know. An `Ask` of None: it cannot do that.
+
+    `count` asks with a ChatRequest for an int, `tokenize` with a text for a list of token ids, `embed` with an
+    EmbedRequest for Embeddings. `complete_path` is where a request with a raw `prompt` goes.
+    """
+
+    name: str
     title: str
     chat_path: str
     encode_chat: Callable[[ChatRequest], dict[str, Any]]
     new_decoder: Callable[[], StreamDecoder]
     health_path: str
-    count_path: str | None = None
-    read_count: Callable[[dict[str, Any]], int] | None = None
+    complete_path: str | None = None
+    encode_complete: Callable[[ChatRequest], dict[str, Any]] | None = None
+    count: Ask | None = None
+    tokenize: Ask | None = None
+    embed: Ask | None = None
     metrics_path: str | None = None
 
 
 class EngineKind(Wire, frozen=True, kw_only=True):
     """Everything gemstead knows about one kind of engine: how it is spoken to, found, installed and started."""
 
-    name: str
     licence: str
     artefact_formats: tuple[str, ...]
     capabilities: Capabilities
@@ -130,6 +148,11 @@ class Engine(Protocol):
     def model(self) -> str: ...
 
     @property
+    def kind(self) -> str:
+        """The name of its kind, as metrics and messages call it."""
+        ...
+
+    @property
     def context_length(self) -> int:
         """Tokens one slot holds, prompt and answer together."""
         ...
@@ -143,4 +166,12 @@ class Engine(Protocol):
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Exact tokens of the rendered prompt, template included."""
+        ...
+
+    async def tokenize(self, text: str) -> tuple[int, ...]:
+        """The tokens of `text` as plain text: no template, no beginning-of-text, nothing read as a control token."""
+        ...
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Raises: EngineRefused if this engine, as it runs, gives no embeddings."""
         ...

@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 
 from gemstead.core.errors import EngineError, EngineFailed, EngineTimeout
-from gemstead.core.types import ChatRequest, Event, Finish
-from gemstead.engines.base import Endpoint, StreamDecoder, Wire
+from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Finish
+from gemstead.engines.base import Ask, Endpoint, StreamDecoder, Wire
 from gemstead.engines.openai_errors import MAX_ERROR_BYTES, error_from_reply
 from gemstead.engines.sse import SseParser
 
@@ -68,6 +68,10 @@ class EngineClient:
         return self._model
 
     @property
+    def kind(self) -> str:
+        return self._wire.name
+
+    @property
     def context_length(self) -> int:
         return self._context_length
 
@@ -112,15 +116,27 @@ class EngineClient:
 
         Raises: EngineError if this kind of engine cannot count, or as `chat` does.
         """
-        path, read_count = self._wire.count_path, self._wire.read_count
-        if path is None or read_count is None:
-            raise EngineError(f"{self._wire.title} cannot count tokens")
-        async with self._post(path, self._wire.encode_chat(request), self._timeouts.short_s) as response:
+        return int(await self._ask("count tokens", self._wire.count, request, self._timeouts.short_s))
+
+    async def tokenize(self, text: str) -> tuple[int, ...]:
+        """The tokens of `text` as plain text. Raises: as `count_tokens`."""
+        return tuple(await self._ask("show tokens", self._wire.tokenize, text, self._timeouts.short_s))
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Raises: as `count_tokens`; EngineRefused if the engine, as it runs, gives no embeddings."""
+        embeddings = await self._ask("embed", self._wire.embed, request, self._timeouts.first_event_s)
+        assert isinstance(embeddings, Embeddings)
+        return embeddings
+
+    async def _ask(self, what: str, ask: Ask | None, question: object, limit_s: float) -> Any:
+        if ask is None:
+            raise EngineError(f"{self._wire.title} cannot {what}")
+        async with self._post(ask.path, ask.encode(question), limit_s) as response:
             content = await self._read(response)
         try:
-            return read_count(msgspec.json.decode(content, type=dict[str, Any]))
+            return ask.read(msgspec.json.decode(content, type=dict[str, Any]))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as exc:
-            raise EngineFailed(f"the engine answered a token count with {content[:200]!r}") from exc
+            raise EngineFailed(f"asked to {what}, the engine answered {content[:200]!r}") from exc
 
     async def metrics(self) -> str | None:
         """The engine's own metrics in Prometheus text; None if it has none."""

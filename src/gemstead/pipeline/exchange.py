@@ -9,11 +9,12 @@ from contextlib import AbstractAsyncContextManager, aclosing
 import msgspec
 
 from gemstead.core.errors import GemsteadError
-from gemstead.core.types import ChatRequest, Event
+from gemstead.core.facts import ModelFacts
+from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event
 from gemstead.engines.base import Engine
-from gemstead.pipeline.context import check_context
+from gemstead.pipeline.answer import Answer
 from gemstead.pipeline.outcome import Outcome, Trace
-from gemstead.pipeline.verify import ReplyCheck
+from gemstead.pipeline.prepare import PrepareRules, prepare
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -21,12 +22,14 @@ class Exchange(msgspec.Struct, frozen=True):
 
     `admit` holds a place while its block runs (EngineBusy); `engine_for` gives the ready engine of a model
     (NameUnknown, EngineFailed); `record` is called exactly once per request, however it ended, before its last byte
-    leaves.
+    leaves; `facts_of` says what is known of a model it serves.
     """
 
     admit: Callable[[ChatRequest], AbstractAsyncContextManager[None]]
     engine_for: Callable[[str], Awaitable[Engine]]
     record: Callable[[Outcome], None]
+    facts_of: Callable[[str], ModelFacts] = lambda _model: ModelFacts()
+    rules: PrepareRules = PrepareRules()
     clock: Callable[[], float] = time.perf_counter
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
@@ -37,19 +40,20 @@ class Exchange(msgspec.Struct, frozen=True):
         Raises: any GemsteadError; before the first event has been given, the whole request may be answered with it.
         """
         trace = Trace(request.model, self.clock())
-        check = ReplyCheck()
         try:
             async with self.admit(request):
                 trace.admitted_s = self.clock()
                 engine = await self.engine_for(request.model)
-                for warning in await check_context(engine, request):
+                facts = self.facts_of(request.model)
+                prepared = await prepare(engine, facts, self.rules, request)
+                for warning in prepared.warnings:
                     yield warning
-                async with aclosing(engine.chat(request)) as reply:
-                    async for event in reply:
-                        for verified in check.feed(event):
-                            trace.see(verified, self.clock())
-                            yield verified
-                check.close()
+                answer = Answer(engine, facts, prepared)
+                trace.serve(engine.kind, answer.catches)
+                async with aclosing(answer.events()) as events:
+                    async for event in events:
+                        trace.see(event, self.clock())
+                        yield event
         except GemsteadError as exc:
             trace.fail(exc.code)
             raise
@@ -57,4 +61,19 @@ class Exchange(msgspec.Struct, frozen=True):
             trace.fail(GemsteadError.code)
             raise
         finally:
-            self.record(trace.outcome(self.clock(), tuple(check.catches)))
+            self.record(trace.outcome(self.clock()))
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Tokens of the prompt that `chat` would send, template included. Raises: any GemsteadError."""
+        engine = await self.engine_for(request.model)
+        return await engine.count_tokens(request)
+
+    async def tokenize(self, model: str, text: str) -> tuple[int, ...]:
+        """The tokens of a plain text. Raises: any GemsteadError."""
+        engine = await self.engine_for(model)
+        return await engine.tokenize(text)
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Raises: any GemsteadError."""
+        engine = await self.engine_for(request.model)
+        return await engine.embed(request)

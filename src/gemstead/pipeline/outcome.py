@@ -11,12 +11,14 @@ class Outcome(msgspec.Struct, frozen=True):
     """One exchange, over. Seconds count from the moment it was asked to run; None where it never came so far.
 
     `ttft_s` is the first token of the answer (text or tool call), `ttft_reasoning_s` the first of the thinking.
-    `error_code` is set with finish_reason error only. `catches` are the kinds of broken promises found in the reply.
+    `error_code` is set with finish_reason error only; `engine` is the kind that was asked. `catches` are the kinds of
+    broken promises found in the reply.
     """
 
     model: str
     finish_reason: FinishReason
     duration_s: float
+    engine: str | None = None
     wait_s: float | None = None
     ttft_s: float | None = None
     ttft_reasoning_s: float | None = None
@@ -37,6 +39,13 @@ class Trace:
         self.usage: Usage | None = None
         self.finish_reason: FinishReason = "cancelled"
         self.error_code: str | None = None
+        self.engine: str | None = None
+        self.catches: list[str] = []
+
+    def serve(self, engine: str, catches: list[str]) -> None:
+        """`catches` may still fill."""
+        self.engine = engine
+        self.catches = catches
 
     def see(self, event: Event, now_s: float) -> None:
         if isinstance(event, TextDelta | ToolCallDelta):
@@ -52,7 +61,7 @@ class Trace:
         self.finish_reason = "error"
         self.error_code = error_code
 
-    def outcome(self, now_s: float, catches: tuple[str, ...]) -> Outcome:
+    def outcome(self, now_s: float) -> Outcome:
         return Outcome(
             model=self.model,
             finish_reason=self.finish_reason,
@@ -62,7 +71,8 @@ class Trace:
             ttft_reasoning_s=self._since_start(self.first_reasoning_s),
             usage=self.usage,
             error_code=self.error_code,
-            catches=catches,
+            engine=self.engine,
+            catches=tuple(self.catches),
         )
 
     def _since_start(self, moment_s: float | None) -> float | None:

@@ -52,6 +52,11 @@ class ServerSettings(Section):
     """How long `stop` lets running answers finish."""
 
 
+class DoorSettings(Section):
+    context_policy: Literal["refuse", "drop_oldest"] = "refuse"
+    """What happens to a conversation that is too long: an error, or its oldest turns are left out and said so."""
+
+
 class SourceSettings(Section):
     hf_endpoint: str = "https://huggingface.co"
     """The model hub, or a mirror of it."""
@@ -75,6 +80,7 @@ class Settings(Section):
     model: ModelSettings = ModelSettings()
     engine: EngineSettings = EngineSettings()
     server: ServerSettings = ServerSettings()
+    door: DoorSettings = DoorSettings()
     sources: SourceSettings = SourceSettings()
     plan: PlanSettings = PlanSettings()
     log: LogSettings = LogSettings()

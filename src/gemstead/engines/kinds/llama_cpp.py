@@ -14,7 +14,7 @@ from gemstead.core.plan import Plan
 from gemstead.core.progress import Progress
 from gemstead.core.types import ChatRequest
 from gemstead.core.units import MIB
-from gemstead.engines.base import Capabilities, Command, Endpoint, EngineKind, Installation
+from gemstead.engines.base import Ask, Capabilities, Command, Endpoint, EngineKind, Installation
 from gemstead.engines.llama_cpp_failures import diagnose
 from gemstead.engines.llama_cpp_find import find
 from gemstead.engines.llama_cpp_receipt import KIND
@@ -151,8 +151,13 @@ def install(engines_dir: Path, environ: Mapping[str, str], progress: Progress) -
     return llama_cpp_build.install(engines_dir, environ, progress)
 
 
-def read_count(reply: dict[str, Any]) -> int:
-    return int(reply["input_tokens"])
+COUNT = Ask("/v1/chat/completions/input_tokens", encode_chat, lambda reply: int(reply["input_tokens"]))
+
+TOKENIZE = Ask(
+    "/tokenize",
+    lambda text: {"content": text, "add_special": False, "parse_special": False},
+    lambda reply: [int(token) for token in reply["tokens"]],
+)
 
 
 ENGINE = EngineKind(
@@ -175,8 +180,8 @@ ENGINE = EngineKind(
     encode_chat=encode_chat,
     new_decoder=OpenAiStreamDecoder,
     health_path="/health",
-    count_path="/v1/chat/completions/input_tokens",
-    read_count=read_count,
+    count=COUNT,
+    tokenize=TOKENIZE,
     metrics_path="/metrics",
     allowed_args=ALLOWED_ARGS,
     diagnose=diagnose,

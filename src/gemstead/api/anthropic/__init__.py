@@ -1,0 +1,1 @@
+"""The Anthropic API, as pure functions."""
