@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit format bench lock clean
+.PHONY: help run test check unit format docs bench overhead matrix schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -34,6 +34,20 @@ format: $(READY) ## Format and apply safe fixes
 
 bench: $(READY) ## Decode rate through the door against the same engine asked directly
 	@$(BIN)/gemstead bench door --model smollm2:135m
+
+overhead: $(READY) ## What the door adds to a request, beside a bare proxy and, with PORTKEY=FOLDER, a peer
+	@$(BIN)/python -m benchmarks.overhead $(if $(PORTKEY),--portkey $(PORTKEY))
+
+matrix: $(READY) ## Field by dialect by engine, by running it: docs/field-matrix.md
+	@$(BIN)/python -m benchmarks.field_matrix
+
+schemas: $(READY) ## Which JSON schema features an engine holds, by running them: docs/structured-output.md
+	@$(BIN)/python -m benchmarks.schema_suite
+
+docs: $(READY) ## Write the pages that tables in the code make
+	@$(BIN)/python -m gemstead.api.openai.field_page > docs/openai-fields.md
+	@$(BIN)/python -m gemstead.api.ollama.field_page > docs/ollama-fields.md
+	@$(BIN)/python -m gemstead.api.anthropic.field_page > docs/anthropic-fields.md
 
 lock: $(READY) ## Write the exact versions in use to constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude gemstead | grep '==' > constraints.txt

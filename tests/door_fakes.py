@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any
 
 from gemstead.api.asgi import build_api
@@ -14,6 +14,7 @@ from gemstead.api.readiness import EngineStatus
 from gemstead.api.server import listen, run_server
 from gemstead.api.services import Services
 from gemstead.core.errors import NameUnknown
+from gemstead.core.facts import ModelFacts
 from gemstead.core.types import (
     ChatRequest,
     Embeddings,
@@ -36,6 +37,9 @@ ANSWER: tuple[Event, ...] = (
     Usage(prompt_tokens=5, completion_tokens=2, cached_tokens=1),
     Finish("stop"),
 )
+
+NO_FACTS = ModelFacts()
+"""A model of which nothing is known."""
 
 
 class FakeEngine:
@@ -89,6 +93,23 @@ class FakeEngine:
         return Embeddings(tuple((1.0, 0.0) for _ in request.texts), prompt_tokens=self.num_tokens)
 
 
+class FakeReplies(FakeEngine):
+    """Gives the next of `replies` at each request, and the last one ever after; `is_asked_again` from the second on."""
+
+    def __init__(self, *replies: tuple[Any, ...]) -> None:
+        super().__init__(*replies[0])
+        self.replies = replies
+        self.is_asked_again = asyncio.Event()
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
+        self.events = self.replies[min(len(self.requests), len(self.replies) - 1)]
+        if self.requests:
+            self.is_asked_again.set()
+        async with aclosing(super().chat(request)) as events:
+            async for event in events:
+                yield event
+
+
 def ask(text: str = "hi", model: str = "fake", **fields: Any) -> ChatRequest:
     return ChatRequest(model=model, messages=(Message("user", (TextPart(text),)),), **fields)
 
@@ -97,6 +118,7 @@ def fake_exchange(
     engine: Engine,
     record: Callable[[Outcome], None] = lambda _outcome: None,
     admit: Callable[[ChatRequest], AbstractAsyncContextManager[None]] | None = None,
+    facts: ModelFacts = NO_FACTS,
 ) -> Exchange:
     async def engine_for(model: str) -> Engine:
         if model != "fake":
@@ -104,12 +126,17 @@ def fake_exchange(
         return engine
 
     admission = Admission(max_running=64, max_waiting=0, wait_limit_s=1.0)
-    return Exchange(admit=admit or (lambda _request: admission.place()), engine_for=engine_for, record=record)
+    return Exchange(
+        admit=admit or (lambda _request: admission.place()),
+        engine_for=engine_for,
+        record=record,
+        facts_of=lambda _model: facts,
+    )
 
 
-def fake_services(engine: Engine, **fields: Any) -> Services:
+def fake_services(engine: Engine, facts: ModelFacts = NO_FACTS, **fields: Any) -> Services:
     metrics = DoorMetrics()
-    exchange = fake_exchange(engine, metrics.count_outcome)
+    exchange = fake_exchange(engine, metrics.count_outcome, facts=facts)
     given: dict[str, Any] = {
         "chat": exchange.chat,
         "count_tokens": exchange.count_tokens,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gemstead.engines.base import EngineKind, Installation
 
 CHUNK_HEAD = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+)
 HEALTH_PATHS = ("/health", "/v1/health")
 CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
 COUNT_PATH = "/v1/chat/completions/input_tokens"
@@ -49,17 +52,23 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--pings", action="store_true", help="send a comment line before every token")
     parser.add_argument("--is-deaf", action="store_true", help="ignore SIGTERM")
     parser.add_argument("--crash-once", type=Path, help="crash only if this file is absent, and make it")
+    parser.add_argument("--script", type=Path, help="JSON list of replies, one a chat request; the last one repeats")
     return parser
 
 
 class FakeEngine:
-    """One listener; `num_running` counts answers in work, as /slots shows it."""
+    """One listener; `num_running` counts answers in work, as /slots shows it.
+
+    A reply of `--script` is an object: `deltas` (each one chunk, sent `times` over), `finish_reason` and `usage`.
+    """
 
     def __init__(self, faults: argparse.Namespace, api_key: str | None) -> None:
         self.faults = faults
         self.api_key = api_key
         self.is_loading = faults.load_s > 0
         self.num_running = 0
+        self.script: list[dict[str, Any]] = json.loads(faults.script.read_text()) if faults.script else []
+        self.num_asked = 0
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -105,8 +114,12 @@ class FakeEngine:
             await reply_error(writer, 400, "exceed_context_size_error", "the request is too long", extra)
         else:
             self.num_running += 1
+            self.num_asked += 1
             try:
-                await self.answer(request, prompt_tokens, writer)
+                if self.script:
+                    await self.recite(self.script[min(self.num_asked, len(self.script)) - 1], writer)
+                else:
+                    await self.answer(request, prompt_tokens, writer)
             finally:
                 self.num_running -= 1
 
@@ -127,7 +140,7 @@ class FakeEngine:
             choice = {"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": text}}
             await reply(writer, 200, {**CHUNK_HEAD, "object": "chat.completion", "choices": [choice], "usage": usage})
             return
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(STREAM_HEAD)
         send(writer, event(delta={"role": "assistant", "content": None}))
         for index in range(num_tokens):
             if index and self.faults.itl_s:
@@ -143,6 +156,20 @@ class FakeEngine:
         send(writer, event(delta={}, finish_reason=reason))
         last = {**CHUNK_HEAD, "choices": [], "usage": usage, "timings": {**timings, "predicted_ms": 1.0}}
         send(writer, b"data: " + json.dumps(last).encode() + b"\n\n")
+        send(writer, b"data: [DONE]\n\n")
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    async def recite(self, reply: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        writer.write(STREAM_HEAD)
+        for _ in range(reply.get("times", 1)):
+            for delta in reply["deltas"]:
+                send(writer, event(delta=delta))
+                await writer.drain()
+        send(writer, event(delta={}, finish_reason=reply.get("finish_reason", "stop")))
+        if "usage" in reply:
+            last = {**CHUNK_HEAD, "choices": [], "usage": reply["usage"]}
+            send(writer, b"data: " + json.dumps(last).encode() + b"\n\n")
         send(writer, b"data: [DONE]\n\n")
         writer.write(b"0\r\n\r\n")
         await writer.drain()

@@ -14,8 +14,10 @@ from filelock import FileLock
 
 from gemstead.app.synthesize import generated_name, vocabulary_of, write_generated
 from gemstead.catalog.pull import pull_first, requests_for
+from gemstead.catalog.shapes import tiny_shape
 from gemstead.catalog.source import SourceOptions
 from gemstead.catalog.store import Store
+from gemstead.catalog.synthetic import write_synthetic
 from gemstead.engines.base import Installation
 from gemstead.engines.kinds.llama_cpp import ENGINE
 from gemstead.settings.paths import resolve_paths
@@ -67,6 +69,17 @@ def smollm2(shared_store: Store) -> Path:
 @pytest.fixture(scope="session")
 def tiny_e2b(shared_store: Store, vocab_gguf: Path) -> Path:
     return generated(shared_store, vocab_gguf, "gemma4:e2b", is_tiny=True)
+
+
+@pytest.fixture(scope="session")
+def whole_vocabulary_e2b(vocab_gguf: Path) -> Path:
+    """A tiny Gemma 4 with all of its 262,144 tokens under their own numbers: 200 MB."""
+    path = WORK / "gemma-4-e2b-tiny-whole-vocabulary.gguf"
+    WORK.mkdir(exist_ok=True)
+    with FileLock(WORK / "models.lock"):
+        if not path.is_file():
+            write_synthetic(tiny_shape("e2b"), "ggml-org/Q4_0", path, vocab_source=vocab_gguf)
+    return path
 
 
 @pytest.fixture(scope="session")

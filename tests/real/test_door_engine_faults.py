@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,36 +11,11 @@ import httpx2
 import pytest
 
 from door_fakes import fake_services, serving
-from gemstead.engines.base import Endpoint
+from fake_engine_process import fake_engine
 from gemstead.engines.client import EngineClient
-from gemstead.engines.kinds.llama_cpp import ENGINE
 
-FAKE_ENGINE = Path(__file__).parents[1] / "fake_engine.py"
 CHAT = "/v1/chat/completions"
 ASKED = {"model": "fake", "messages": [{"role": "user", "content": "hi"}]}
-
-
-@asynccontextmanager
-async def fake_engine(folder: Path, *faults: str) -> AsyncIterator[EngineClient]:
-    """Gives a client of it; the process is gone at the end."""
-    socket_path = folder / "engine.sock"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(FAKE_ENGINE), "--socket", str(socket_path), *faults),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "LLAMA_API_KEY": "secret"},
-    )
-    client = EngineClient(ENGINE, Endpoint("secret", socket_path=socket_path), "fake", 4096)
-    try:
-        assert process.stdout
-        async with asyncio.timeout(20):
-            while (await process.stdout.readline()).strip() != b"fake engine ready":
-                pass
-        yield client
-    finally:
-        await client.close()
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 @asynccontextmanager

@@ -124,7 +124,7 @@ async def test_what_was_not_done_as_asked_is_said_in_header_and_body() -> None:
         (FakeEngine, {"model": "other"}, NotFoundError, "model_not_found"),
         (lambda: FakeEngine(EngineBusy("no slot")), {}, InternalServerError, "engine_busy"),
         (lambda: FakeEngine(ContextOverflow("too long")), {}, BadRequestError, "context_length_exceeded"),
-        (lambda: FakeEngine(TextDelta("a")), {}, InternalServerError, "engine_failed"),
+        (lambda: FakeEngine(TextDelta("a")), {}, InternalServerError, "reply_broken"),
     ],
 )
 async def test_errors_are_those_the_client_has_classes_for(

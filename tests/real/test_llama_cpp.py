@@ -170,7 +170,7 @@ async def test_a_stop_word_is_obeyed(tmp_path: Path, llama_server: Path, smollm2
         stopped = ask("Hello, who are you?", sampling=msgspec.structs.replace(GREEDY, stop=(word,)))
         events = await reply(client, stopped)
         assert word not in text_of(events)
-        assert events[-1] == Finish("stop")
+        assert events[-1] == Finish("stop", stop_text=word)
 
 
 async def test_what_the_model_cannot_see_is_refused(tmp_path: Path, llama_server: Path, smollm2: Path) -> None:

@@ -55,6 +55,8 @@ class Index:
             "main.cpp": main,
             "LICENSE": "MIT",
             "models/ggml-vocab-gemma-4.gguf": "vocabulary",
+            "models/ggml-vocab-gemma-4.gguf.inp": "texts",
+            "models/ggml-vocab-gemma-4.gguf.out": "tokens",
             "models/templates/google-gemma-4-31B-it.jinja": "template",
             "docs/unneeded.md": "unneeded",
         }
@@ -86,12 +88,32 @@ def test_it_is_built_once_and_then_found(tmp_path: Path, index: Index, monkeypat
         f"{RELEASE}/{name}"
         for name in (
             *("bin/llama-server", "install.json", "LICENSE", "build.log"),
+            *("models/ggml-vocab-gemma-4.gguf.inp", "models/ggml-vocab-gemma-4.gguf.out"),
             *("models/ggml-vocab-gemma-4.gguf", "models/templates/google-gemma-4-31B-it.jinja"),
         )
     }
     assert any(event.total for event in seen if event.unit in ("steps", "percent"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert ENGINE.install(tmp_path, {}, no_progress) == built
+
+
+def test_an_installation_of_old_gains_the_reference_files_and_is_not_built_again(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.publish(MAIN)
+    built = ENGINE.install(tmp_path, index.environ, no_progress)
+    models = tmp_path / FOLDER / RELEASE / "models"
+    lost = [models / f"ggml-vocab-gemma-4.gguf{suffix}" for suffix in (".inp", ".out")]
+    for path in lost:
+        path.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    notes: list[str | None] = []
+    out_of_reach = {**index.environ, "PIP_FIND_LINKS": str(tmp_path / "nowhere")}
+    assert ENGINE.install(tmp_path, out_of_reach, lambda event: notes.append(event.note)) == built
+    assert any(note and note.startswith("no reference files of Gemma 4") for note in notes)
+    assert ENGINE.install(tmp_path, index.environ, no_progress) == built
+    assert [path.read_text() for path in lost] == ["texts", "tokens"]
+    assert not (tmp_path / FOLDER / f"work-{RELEASE}").exists()
 
 
 def test_an_archive_with_another_digest_is_refused(

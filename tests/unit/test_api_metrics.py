@@ -1,20 +1,30 @@
 from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
 from gemstead.core.types import Usage
+from gemstead.pipeline.catches import Catch
 from gemstead.pipeline.outcome import Outcome
 
 
 def test_an_outcome_counts_tokens_time_to_first_token_and_catches() -> None:
     metrics = DoorMetrics()
     metrics.count_outcome(
-        Outcome("m", "stop", 2.0, engine="e", ttft_s=0.3, usage=Usage(10, 4), catches=("empty_reply",))
+        Outcome(
+            "m", "stop", 2.0, engine="e", ttft_s=0.3, usage=Usage(10, 4), catches=(Catch("empty_reply", "retried"),)
+        )
     )
     text = metrics.render().decode()
     assert 'gemstead_prompt_tokens_total{model="m"} 10.0' in text
     assert 'gemstead_completion_tokens_total{model="m"} 4.0' in text
     assert 'gemstead_ttft_seconds_bucket{le="0.25",model="m"} 0.0' in text
     assert 'gemstead_ttft_seconds_bucket{le="0.5",model="m"} 1.0' in text
-    assert 'gemstead_verify_catches_total{engine="e",kind="empty_reply",model="m"} 1.0' in text
+    assert 'gemstead_verify_catches_total{action="retried",engine="e",kind="empty_reply",model="m"} 1.0' in text
+
+
+def test_control_tokens_that_were_typed_are_counted_by_model() -> None:
+    metrics = DoorMetrics()
+    for number in (0, 2, 3):
+        metrics.count_outcome(Outcome("m", "stop", 1.0, num_neutralised=number))
+    assert 'gemstead_neutralised_total{model="m"} 5.0' in metrics.render().decode()
 
 
 def test_a_name_that_is_no_models_never_becomes_a_label() -> None:

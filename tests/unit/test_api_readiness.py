@@ -15,3 +15,8 @@ def test_the_engine_says_itself_why_it_failed() -> None:
 
 def test_without_engines_there_is_nothing_to_answer() -> None:
     assert readiness_of(()).reason == "no engine is loaded"
+
+
+def test_a_model_unloaded_because_nobody_used_it_is_as_good_as_ready() -> None:
+    assert readiness_of((EngineStatus("a", "e", "stopped", is_on_demand=True),)).is_ready
+    assert not readiness_of((EngineStatus("a", "e", "stopped"),)).is_ready

@@ -13,7 +13,8 @@ from gemstead.engines import build_tools
 from gemstead.engines.build_run import run_build, step_of
 from gemstead.engines.build_tools import BuildTools, find_build_tools, num_jobs
 from gemstead.engines.llama_cpp_build import FLAGS, build_flags
-from gemstead.engines.llama_cpp_source import is_needed, unpack
+from gemstead.engines.llama_cpp_references import is_reference
+from gemstead.engines.llama_cpp_source import is_built_from, unpack
 from gemstead.hardware.snapshot import Cpu, Gpu, Machine, Memory
 
 FREE = BytesFigure(8 * GIB, "assumed")
@@ -113,7 +114,7 @@ def test_only_what_the_build_needs_is_unpacked(tmp_path: Path) -> None:
     source = archive(
         tmp_path / "a.tar.gz", member("p/vendor/CMakeLists.txt"), member("p/vendor/docs/x.md"), member("p/other.py")
     )
-    unpack(source, tmp_path / "out", prefix="p/vendor/")
+    unpack(source, tmp_path / "out", "p/vendor/", is_built_from)
     assert [str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")] == ["CMakeLists.txt"]
 
 
@@ -132,7 +133,7 @@ def test_a_member_that_points_outside_is_refused_and_leaves_nothing(tmp_path: Pa
     inside = tmp_path / "inside"
     inside.mkdir()
     with pytest.raises(FileDamaged):
-        unpack(archive(inside / "a.tar.gz", member("p/good"), bad), inside / "out", prefix="p/")
+        unpack(archive(inside / "a.tar.gz", member("p/good"), bad), inside / "out", "p/", is_built_from)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.tar.gz"]
 
 
@@ -140,17 +141,20 @@ def test_a_member_that_points_outside_is_refused_and_leaves_nothing(tmp_path: Pa
 def test_a_broken_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar.gz").write_bytes(content)
     with pytest.raises(FileDamaged):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out", "p/", is_built_from)
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gemstead.engines.llama_cpp_source.MAX_UNPACKED_BYTES", 8)
     with pytest.raises(FileDamaged, match="more than 8 bytes"):
-        unpack(archive(tmp_path / "a.tar.gz", member("p/a"), member("p/b")), tmp_path / "out", prefix="p/")
+        unpack(archive(tmp_path / "a.tar.gz", member("p/a"), member("p/b")), tmp_path / "out", "p/", is_built_from)
 
 
-def test_the_vocabulary_and_the_templates_of_gemma_4_are_kept() -> None:
-    assert is_needed("models/ggml-vocab-gemma-4.gguf")
-    assert is_needed("models/templates/google-gemma-4-31B-it.jinja")
-    assert not is_needed("models/ggml-vocab-falcon.gguf")
-    assert is_needed("src/llama.cpp")
+def test_what_describes_gemma_4_is_kept_and_no_other_model() -> None:
+    assert is_reference("models/ggml-vocab-gemma-4.gguf")
+    assert is_reference("models/ggml-vocab-gemma-4.gguf.inp")
+    assert is_reference("models/templates/google-gemma-4-31B-it.jinja")
+    assert not is_reference("models/ggml-vocab-falcon.gguf")
+    assert not is_reference("src/llama.cpp")
+    assert is_built_from("src/llama.cpp")
+    assert not is_built_from("models/ggml-vocab-gemma-4.gguf")

@@ -29,6 +29,7 @@ def body(message: str, kind: str = "some_error", **extra: int) -> bytes:
         (502, b"<html>Bad gateway</html>", EngineFailed),
         (500, body("something odd"), EngineRefused),
         (500, body("image input is not supported"), RequestInvalid),
+        (500, body("JSON schema error at #/items: schema must be an object"), RequestInvalid),
         (404, b"", EngineRefused),
     ],
 )

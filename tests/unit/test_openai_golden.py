@@ -1,7 +1,6 @@
 """The OpenAI dialect against files: request -> ChatRequest, events -> bytes."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,26 +18,20 @@ from gemstead.core.errors import (
 )
 from gemstead.core.types import ChatRequest, Event
 from gemstead.pipeline.fold import ReplyFold
+from golden_files import golden, golden_error
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "openai"
 HEAD = ReplyHead(token="abc123", created_s=1700000000, model="gemma4:e2b", fingerprint="llama.cpp-b1-e2b")
 
-(CHAT,) = (route for route in DIALECT.routes if isinstance(route, ChatRoute))
+CHAT = next(route for route in DIALECT.routes if isinstance(route, ChatRoute))
 
 
-def golden(kind: str) -> list[Any]:
-    paths = sorted(GOLDEN.glob(f"{kind}_*.json"))
-    assert paths
-    return [pytest.param(json.loads(path.read_text()), id=path.stem) for path in paths]
-
-
-@pytest.mark.parametrize("case", golden("decode"))
+@pytest.mark.parametrize("case", golden("openai", "decode"))
 def test_a_request_decodes_to_its_canonical_form(case: dict[str, Any]) -> None:
     decoded = CHAT.decode(json.dumps(case["request"]).encode())
     assert decoded == msgspec.json.decode(json.dumps(case["decoded"]), type=Decoded)
 
 
-@pytest.mark.parametrize("case", golden("encode"))
+@pytest.mark.parametrize("case", golden("openai", "encode"))
 def test_events_encode_to_the_bytes_of_a_stream(case: dict[str, Any]) -> None:
     stream = CHAT.new_stream(HEAD, ChatRequest(model="gemma4:e2b", messages=(), raw=case["raw"]))
     events = msgspec.convert(case["events"], list[Event])
@@ -46,7 +39,7 @@ def test_events_encode_to_the_bytes_of_a_stream(case: dict[str, Any]) -> None:
     assert encoded.decode().splitlines() == case["stream"]
 
 
-@pytest.mark.parametrize("case", golden("encode"))
+@pytest.mark.parametrize("case", golden("openai", "encode"))
 def test_the_same_events_fold_into_one_object(case: dict[str, Any]) -> None:
     fold = ReplyFold()
     for event in msgspec.convert(case["events"], list[Event]):
@@ -67,7 +60,7 @@ def test_the_same_events_fold_into_one_object(case: dict[str, Any]) -> None:
     ],
 )
 def test_errors_have_the_shape_clients_read(name: str, error: GemsteadError) -> None:
-    assert json.loads(DIALECT.encode_error(error)) == json.loads((GOLDEN / "errors.json").read_text())[name]
+    assert json.loads(DIALECT.encode_error(error)) == golden_error("openai", name)
 
 
 def test_an_error_in_mid_stream_is_an_event_and_no_done() -> None:

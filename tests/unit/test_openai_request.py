@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemstead.api.openai.media import MAX_IMAGE_BYTES
-from gemstead.api.openai.request import MAX_WARNINGS, decode_chat
+from gemstead.api.body import MAX_WARNINGS
+from gemstead.api.media import MAX_IMAGE_BYTES
+from gemstead.api.openai.request import decode_chat
 from gemstead.core.errors import RequestInvalid
 from gemstead.core.types import Thinking
 

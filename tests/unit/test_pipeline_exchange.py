@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from door_fakes import ANSWER, FakeEngine, ask, fake_exchange
-from gemstead.core.errors import ContextOverflow, EngineBusy, EngineError, EngineFailed, NameUnknown
+from gemstead.core.errors import ContextOverflow, EngineBusy, EngineError, NameUnknown, ReplyBroken
 from gemstead.core.types import ChatRequest, Event, Finish, ReasoningDelta, Sampling, TextDelta, Usage, Warning
 from gemstead.pipeline.admission import Admission
+from gemstead.pipeline.catches import Catch
 from gemstead.pipeline.exchange import Exchange
 from gemstead.pipeline.fold import fold_events
 from gemstead.pipeline.outcome import Outcome
@@ -52,8 +53,8 @@ async def test_what_the_context_check_says_comes_first() -> None:
         ({}, ask(model="other"), NameUnknown),
         ({"context_length": 5}, ask(), ContextOverflow),
         ({"events": (EngineBusy("no slot"),)}, ask(), EngineBusy),
-        ({"events": (Finish("stop"),)}, ask(), EngineError),
-        ({"events": (TextDelta("a"),)}, ask(), EngineFailed),
+        ({"events": (Finish("stop"),)}, ask(), ReplyBroken),
+        ({"events": (TextDelta("a"),)}, ask(), ReplyBroken),
     ],
 )
 async def test_every_error_is_recorded_once_with_its_code(
@@ -78,7 +79,7 @@ async def test_closing_it_closes_the_engine_and_frees_the_place() -> None:
     admission = Admission(max_running=1, max_waiting=0, wait_limit_s=1)
     engine = FakeEngine(TextDelta("a"), is_endless=True)
     exchange = fake_exchange(engine, outcomes.append, admit=lambda _request: admission.place())
-    async with aclosing(exchange.chat(ask())) as events:
+    async with aclosing(exchange.chat(ask(is_stream=True))) as events:
         await anext(events)
     assert engine.is_closed.is_set()
     assert [outcome.finish_reason for outcome in outcomes] == ["cancelled"]
@@ -100,7 +101,7 @@ async def test_cancelling_its_reader_closes_the_engine() -> None:
 
 async def test_nothing_is_pulled_from_the_engine_before_it_is_wanted() -> None:
     engine = FakeEngine(TextDelta("a"), is_endless=True)
-    async with aclosing(fake_exchange(engine).chat(ask())) as events:
+    async with aclosing(fake_exchange(engine).chat(ask(is_stream=True))) as events:
         assert engine.num_given == 0
         for wanted in range(1, 4):
             await anext(events)
@@ -111,4 +112,4 @@ async def test_broken_promises_are_in_the_outcome() -> None:
     outcomes: list[Outcome] = []
     engine = FakeEngine(TextDelta("a"), Finish("stop"), TextDelta("b"))
     await run(fake_exchange(engine, outcomes.append), ask())
-    assert outcomes[0].catches == ("event_after_finish",)
+    assert outcomes[0].catches == (Catch("event_after_finish", "repaired"),)

@@ -17,13 +17,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gemstead.api.call import JSON, Call, ClientLeft, Header
 from gemstead.api.chat import ChatEndpoint
 from gemstead.api.count import CountEndpoint
-from gemstead.api.dialect import AnyRoute, ChatRoute, CountRoute, Dialect, EmbedRoute, ModelsRoute
+from gemstead.api.dialect import (
+    AnyRoute,
+    ChatRoute,
+    CountRoute,
+    Dialect,
+    EmbedRoute,
+    FixedRoute,
+    FormRoute,
+    ModelsRoute,
+    OrderRoute,
+    RefusedRoute,
+    ResponsesRoute,
+    TokenizeRoute,
+    WorkRoute,
+)
 from gemstead.api.embed import EmbedEndpoint
 from gemstead.api.errors import RETRY_AFTER_S, PathUnknown, http_status, retry_after_s
+from gemstead.api.form import FormEndpoint
 from gemstead.api.hosts import check_host
 from gemstead.api.models import ModelEndpoint, ModelListEndpoint
+from gemstead.api.openapi import OpenApiEndpoint
+from gemstead.api.orders import endpoint_of
+from gemstead.api.ownership import choose, owner_of
 from gemstead.api.probes import HealthEndpoint, MetricsEndpoint, ReadyEndpoint
+from gemstead.api.responses import responses_endpoints
 from gemstead.api.services import Services
+from gemstead.api.tokenize import TokenizeEndpoint
 from gemstead.core.errors import GemsteadError, Interrupted
 from gemstead.core.plugins import load_plugin, plugin_names
 
@@ -40,37 +60,52 @@ def build_api(services: Services) -> ASGIApp:
     """Every dialect's routes, health, readiness and metrics. No pages, no CORS headers."""
     dialects = tuple(load_plugin(DIALECTS, name, "DIALECT", Dialect) for name in plugin_names(DIALECTS))
     services.metrics.watch_engines(services.engines)
-    routes = [
-        Route(path, _Routed(path, endpoint))
-        for path, endpoint in [*_dialect_routes(dialects, services), *_own_routes(services)]
-    ]
-    router = Router(routes, redirect_slashes=False, default=_unknown_path)
-    return _Door(services, dialects, router)
+    apps: dict[str, ASGIApp] = {
+        **{path: _Shared(path, *zip(*found, strict=True)) for path, found in _offers(dialects, services).items()},
+        **{path: _Routed(path, endpoint) for path, endpoint in _own_routes(dialects, services)},
+    }
+    # Most paths are plain texts: a look-up finds them, where a router would try one pattern after another.
+    patterns = [Route(path, app) for path, app in apps.items() if "{" in path]
+    router = Router(patterns, redirect_slashes=False, default=_unknown_path)
+    return _Door(services, dialects, {path: app for path, app in apps.items() if "{" not in path}, router)
 
 
-def _dialect_routes(dialects: tuple[Dialect, ...], services: Services) -> Iterator[tuple[str, Endpoint]]:
+def _offers(dialects: tuple[Dialect, ...], services: Services) -> dict[str, list[tuple[Dialect, Endpoint]]]:
+    """By path: the dialects that serve it, most often one."""
+    offers: dict[str, list[tuple[Dialect, Endpoint]]] = {}
     for dialect in dialects:
         for route in dialect.routes:
-            yield from _endpoints(route, services)
+            for path, endpoint in _endpoints(route, services):
+                offers.setdefault(path, []).append((dialect, endpoint))
+    return offers
 
 
 def _endpoints(route: AnyRoute, services: Services) -> Iterator[tuple[str, Endpoint]]:
     match route:
         case ChatRoute():
             yield route.path, ChatEndpoint(services, route)
+        case FormRoute():
+            yield route.path, FormEndpoint(services, route)
+        case ResponsesRoute():
+            yield from responses_endpoints(services, route)
         case CountRoute():
             yield route.path, CountEndpoint(services, route)
+        case TokenizeRoute():
+            yield route.path, TokenizeEndpoint(services, route)
         case EmbedRoute():
             yield route.path, EmbedEndpoint(services, route)
         case ModelsRoute():
             yield route.path, ModelListEndpoint(services, route)
             yield route.path + "/{name:path}", ModelEndpoint(services, route)
+        case OrderRoute() | WorkRoute() | FixedRoute() | RefusedRoute():
+            yield route.path, endpoint_of(route, services)
 
 
-def _own_routes(services: Services) -> Iterator[tuple[str, Endpoint]]:
+def _own_routes(dialects: tuple[Dialect, ...], services: Services) -> Iterator[tuple[str, Endpoint]]:
     yield "/healthz", HealthEndpoint()
     yield "/readyz", ReadyEndpoint(services)
     yield "/metrics", MetricsEndpoint(services)
+    yield "/openapi.json", OpenApiEndpoint(dialects)
 
 
 class _Routed(msgspec.Struct, frozen=True):
@@ -85,6 +120,21 @@ class _Routed(msgspec.Struct, frozen=True):
         await self.endpoint(call)
 
 
+class _Shared(msgspec.Struct, frozen=True):
+    """A path of one dialect or several: each call goes to the endpoint of the dialect it is written for."""
+
+    path: str
+    dialects: tuple[Dialect, ...]
+    endpoints: tuple[Endpoint, ...]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (in the Call)
+        call: Call = scope["gemstead.call"]
+        call.route = self.path
+        index = choose(self.dialects, call)
+        call.dialect = self.dialects[index]
+        await self.endpoints[index](call)
+
+
 async def _unknown_path(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 (in the scope)
     raise PathUnknown(f"there is nothing at {scope['path'][:200]}", hint="see /v1/models")
 
@@ -92,6 +142,7 @@ async def _unknown_path(scope: Scope, receive: Receive, send: Send) -> None:  # 
 class _Door(msgspec.Struct, frozen=True):
     services: Services
     dialects: tuple[Dialect, ...]
+    apps: dict[str, ASGIApp]
     router: Router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +162,8 @@ class _Door(msgspec.Struct, frozen=True):
         """Whatever happens inside ends in an answer, in the words of the path's dialect."""
         try:
             check_host(call.header(b"host"), self.services.host_names)
-            await self.router(call.scope, call.receive, call.send)
+            app = self.apps.get(call.path, self.router)
+            await app(call.scope, call.receive, call.send)
         except ClientLeft:
             return
         except asyncio.CancelledError:
@@ -128,10 +180,8 @@ class _Door(msgspec.Struct, frozen=True):
         """Raises: `error` itself if the answer has begun: the server then cuts the connection."""
         if call.status is not None:
             raise error
-        dialect = max(
-            (dialect for dialect in self.dialects if call.path.startswith(dialect.path_prefix)),
-            key=lambda dialect: len(dialect.path_prefix),
-        )
+        error.request_id = call.request_id
+        dialect = call.dialect = call.dialect or owner_of(self.dialects, call)
         await call.answer(http_status(error), JSON, dialect.encode_error(error), _refusal_headers(error))
 
 

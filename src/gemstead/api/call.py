@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from starlette.types import Receive, Scope, Send
 
+from gemstead.api.dialect import Dialect
 from gemstead.api.errors import BodyTooLarge, BodyTooSlow, ContentTypeRefused, MethodRefused
 from gemstead.core.units import format_bytes, format_duration
 
@@ -31,6 +32,8 @@ class Call:
         self.stall_limit_s = stall_limit_s
         self.started_s = time.perf_counter()
         self.route = "unknown"
+        self.dialect: Dialect | None = None
+        """Whose route it is; None until one is found, and on routes that belong to no dialect."""
         self.finish_reason = ""
         self.status: int | None = None
         """None until the answer has begun."""
@@ -65,11 +68,15 @@ class Call:
 
         Raises: ContentTypeRefused, BodyTooLarge, BodyTooSlow, ClientLeft.
         """
-        media_type = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
-        if media_type != JSON:
+        return await self.read_body(JSON, max_bytes, limit_s)
+
+    async def read_body(self, media_type: str, max_bytes: int, limit_s: float) -> bytes:
+        """The whole body, undecoded, if it is of that type. Raises: as `read_json_body`."""
+        given = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
+        if given != media_type:
             raise ContentTypeRefused(
-                f"the body's content type is {media_type[:80]!r}" if media_type else "the body has no content type",
-                hint="send it with the header: content-type: application/json",
+                f"the body's content type is {given[:80]!r}" if given else "the body has no content type",
+                hint=f"send it with the header: content-type: {media_type}",
             )
         declared = self.header(b"content-length") or ""
         if declared.isdigit() and int(declared) > max_bytes:
@@ -95,13 +102,15 @@ class Call:
     async def start(self, status: int, media_type: str, headers: Iterable[Header] = ()) -> None:
         """Sends the head; `write` sends the rest, in pieces."""
         self.status = status
+        own = self.dialect.request_id_header if self.dialect is not None else None
+        ids = [(name, self.request_id.encode()) for name in (b"x-request-id", own) if name is not None]
         await self.send(
             {
                 "type": "http.response.start",
                 "status": status,
                 "headers": [
                     (b"content-type", media_type.encode()),
-                    (b"x-request-id", self.request_id.encode()),
+                    *ids,
                     (b"x-content-type-options", b"nosniff"),
                     (b"cache-control", b"no-store"),
                     *headers,

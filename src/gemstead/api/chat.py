@@ -10,8 +10,9 @@ from contextlib import aclosing
 
 import msgspec
 
-from gemstead.api.call import JSON, Call, ClientLeft, Header
-from gemstead.api.dialect import ChatRoute, Decoded, ReplyHead, StreamEncoder
+from gemstead.api.call import Call, ClientLeft, Header
+from gemstead.api.context_policy import HEADER, with_header
+from gemstead.api.dialect import ChatRoute, Decoded, ExchangeRoute, ReplyHead, StreamEncoder
 from gemstead.api.disconnect import cancelled_if_client_leaves
 from gemstead.api.services import Services
 from gemstead.core.errors import GemsteadError
@@ -29,12 +30,24 @@ class ChatEndpoint(msgspec.Struct, frozen=True):
         call.require_method("POST")
         services = self.services
         decoded = self.route.decode(await call.read_json_body(services.max_body_bytes, services.body_limit_s))
-        request = decoded.request
+        await ExchangeReply(services, self.route).send(call, decoded)
+
+
+class ExchangeReply(msgspec.Struct, frozen=True):
+    """One exchange, answered as `route` writes it."""
+
+    services: Services
+    route: ExchangeRoute
+
+    async def send(self, call: Call, decoded: Decoded) -> None:
+        services = self.services
+        request = with_header(decoded.request, call.header(HEADER.encode()))
         head = ReplyHead(
             token=secrets.token_hex(12),
             created_s=int(time.time()),
             model=request.model,
             fingerprint=services.fingerprint(request.model),
+            elapsed_s=call.elapsed_s,
         )
         async with (
             cancelled_if_client_leaves(call.receive),
@@ -62,7 +75,7 @@ class ChatEndpoint(msgspec.Struct, frozen=True):
         body = self.route.encode_reply(head, decoded.request, reply)
         call.finish_reason = reply.finish_reason
         headers = [*warning_headers(reply.warnings), _timing_header("total", call)]
-        await call.answer(200, JSON, body, headers)
+        await call.answer(200, self.route.reply_media_type(decoded.request), body, headers)
 
     async def _stream(self, call: Call, decoded: Decoded, head: ReplyHead, events: AsyncGenerator[Event]) -> None:
         """The head waits for the first event that is no warning: until then an error can still be a status."""
@@ -113,8 +126,18 @@ def _note_finish(call: Call, event: Event) -> None:
         call.finish_reason = event.reason
 
 
+_OWN_HEADERS = {"context_dropped": b"x-gemstead-context"}
+"""Warnings that also have a header of their own, with nothing in it but their message."""
+
+
 def warning_headers(warnings: Iterable[Warning]) -> list[Header]:
-    return [(b"x-gemstead-warning", _header_text(f"{warning.code}: {warning.message}")) for warning in warnings]
+    warnings = tuple(warnings)
+    own = [
+        (_OWN_HEADERS[warning.code], _header_text(warning.message))
+        for warning in warnings
+        if warning.code in _OWN_HEADERS
+    ]
+    return own + [(b"x-gemstead-warning", _header_text(f"{warning.code}: {warning.message}")) for warning in warnings]
 
 
 def _header_text(text: str) -> bytes:

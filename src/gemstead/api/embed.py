@@ -20,5 +20,6 @@ class EmbedEndpoint(msgspec.Struct, frozen=True):
         decoded = self.route.decode(await call.read_json_body(self.services.max_body_bytes, self.services.body_limit_s))
         async with cancelled_if_client_leaves(call.receive):
             embeddings = await self.services.embed(decoded.request)
-            body = self.route.encode_reply(decoded.request, embeddings)
-            await call.answer(200, JSON, body, warning_headers(decoded.warnings))
+            warnings = decoded.warnings + embeddings.warnings
+            body = self.route.encode_reply(decoded.request, msgspec.structs.replace(embeddings, warnings=warnings))
+            await call.answer(200, JSON, body, warning_headers(warnings))

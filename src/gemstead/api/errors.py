@@ -25,6 +25,22 @@ class BodyTooSlow(RequestInvalid):
     code = "body_too_slow"
 
 
+class ResponseUnknown(RequestInvalid):
+    """No kept response, or no item of one, has that id."""
+
+    code = "response_not_found"
+
+
+class PreviousResponseUnknown(ResponseUnknown):
+    code = "previous_response_not_found"
+
+
+class NoGuard(PathUnknown):
+    """Nothing here can judge a text: no answer, and above all not "harmless"."""
+
+    code = "no_guard"
+
+
 class HostRefused(PolicyRefused):
     code = "host_refused"
 
@@ -37,6 +53,9 @@ STATUS_OF_CODE = {
     "name_unknown": 404,
     "model_missing": 404,
     "path_unknown": 404,
+    "no_guard": 404,
+    "response_not_found": 404,
+    "previous_response_not_found": 404,
     "method_refused": 405,
     "body_too_slow": 408,
     "body_too_large": 413,
@@ -48,6 +67,7 @@ STATUS_OF_CODE = {
     "already_running": 500,
     "engine_error": 502,
     "engine_refused": 502,
+    "reply_broken": 502,
     "source_error": 502,
     "source_unauthorized": 502,
     "source_forbidden": 502,

@@ -32,6 +32,20 @@ def check_host(header: str | None, host_names: frozenset[str]) -> None:
         )
 
 
+def check_origin(origin: str | None, host: str | None) -> None:
+    """For bodies that any web page may send without asking first: forms. Browsers then always name the page's site.
+
+    Raises: HostRefused unless there is no Origin header, or it is this very server's.
+    Source: Fetch standard, "append a request `Origin` header" (read 2026-11).
+    """
+    if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
+        raise HostRefused(
+            f"forms sent by pages of {origin[:100]!r} are refused",
+            why="a web page could make this server work without its user's knowledge",
+            hint="send the request from a program",
+        )
+
+
 def host_of(header: str) -> str | None:
     """`localhost:8080` -> localhost, `[::1]:8080` -> ::1, lower case; None if it is neither a name nor an address."""
     if header.startswith("["):

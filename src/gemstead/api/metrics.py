@@ -44,8 +44,9 @@ class DoorMetrics:
             "completion_tokens", "Tokens generated, reasoning included.", ("model",)
         )
         self._catches = self._counter(
-            "verify_catches", "Engine replies that broke a promise.", ("model", "engine", "kind")
+            "verify_catches", "Engine replies that broke a promise.", ("model", "engine", "kind", "action")
         )
+        self._neutralised = self._counter("neutralised", "Control tokens that were typed, and broken.", ("model",))
         build = Gauge(
             "gemstead_build_info", "Always 1; the version is its label.", ("version",), registry=self.registry
         )
@@ -69,8 +70,10 @@ class DoorMetrics:
         if outcome.usage is not None:
             self._prompt_tokens.labels(outcome.model).inc(outcome.usage.prompt_tokens)
             self._completion_tokens.labels(outcome.model).inc(outcome.usage.completion_tokens)
-        for kind in outcome.catches:
-            self._catches.labels(outcome.model, outcome.engine or "none", kind).inc()
+        if outcome.num_neutralised:
+            self._neutralised.labels(outcome.model).inc(outcome.num_neutralised)
+        for catch in outcome.catches:
+            self._catches.labels(outcome.model, outcome.engine or "none", catch.kind, catch.action).inc()
 
     def render(self) -> bytes:
         """The Prometheus text format, version 0.0.4."""

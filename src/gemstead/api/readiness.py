@@ -12,13 +12,17 @@ ENGINE_STATES: tuple[EngineState, ...] = get_args(EngineState)
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """One engine as `/readyz` shows it. `progress` is the loaded share, 0 to 1; `reason` says why it is not ready."""
+    """One engine as `/readyz` shows it. `progress` is the loaded share, 0 to 1; `reason` says why it is not ready.
+
+    `is_on_demand` True: it was unloaded because nobody used it, and the next request loads it: as good as ready.
+    """
 
     model: str
     engine: str
     state: EngineState
     progress: float | None = None
     reason: str | None = None
+    is_on_demand: bool = False
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -34,6 +38,6 @@ def readiness_of(engines: tuple[EngineStatus, ...]) -> Readiness:
     if not engines:
         return Readiness(False, "no engine is loaded", ())
     for status in engines:
-        if status.state != "ready":
+        if status.state != "ready" and not status.is_on_demand:
             return Readiness(False, status.reason or f"{status.model} is {status.state}", engines)
     return Readiness(True, None, engines)

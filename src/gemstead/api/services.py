@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
+from msgspec import field
 
+from gemstead.api.conversations import Conversations
+from gemstead.api.desk import ModelDesk
 from gemstead.api.dialect import ModelCard
 from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
-from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event
+from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Sampling
 from gemstead.core.units import MIB
 
 
 class Services(msgspec.Struct, frozen=True):
-    """`chat`, `count_tokens`, `tokenize` and `embed` are the exchange's; `models` and `engines` are asked anew each time.
+    """`chat`, `count_tokens`, `tokenize` and `embed` are the exchange's; `models` and `engines` are asked each time.
 
     `fingerprint` names what runs a model. `host_names` are the names besides loopback that a request's Host header may
     carry. `body_limit_s` is how long a body may take to arrive, `stall_limit_s` how long a client may not read: one
@@ -29,6 +32,12 @@ class Services(msgspec.Struct, frozen=True):
     engines: Callable[[], tuple[EngineStatus, ...]]
     metrics: DoorMetrics
     fingerprint: Callable[[str], str | None] = lambda _model: None
+    conversations: Conversations = field(default_factory=lambda: Conversations(0, 0, 0.0))
+    """Kept responses; none are kept unless this is given."""
+    sampling: Callable[[str], Sampling] = lambda _model: Sampling(temperature=1.0, top_p=1.0)
+    """What a request to a model leaves open, where its reply must name it."""
+    desk: ModelDesk | None = None
+    """None: there is no store behind this door."""
     host_names: frozenset[str] = frozenset()
     max_body_bytes: int = 64 * MIB
     body_limit_s: float = 60.0

@@ -71,5 +71,5 @@ def stored_candidate(store: Store, manifest: Manifest) -> Candidate:
 
 
 def _artefact_of(store: Store, manifest: Manifest) -> Artefact | None:
-    entry = next((model for model in store.catalog.models if model.name == manifest.model), None)
+    entry = next((model for model in store.catalog.models if model.name == (manifest.base or manifest.model)), None)
     return next((found for found in entry.artefacts if found.tag == manifest.tag), None) if entry else None

@@ -36,6 +36,7 @@ class Description(msgspec.Struct, frozen=True):
             ("tokenizer", self.tokenizer),
             ("chat template", {True: "yes", False: "no: a base model"}.get(bool(self.has_chat_template))),
             ("licence", manifest.licence),
+            ("made from", manifest.made_from),
             ("from", manifest.place),
             ("revision", manifest.revision),
             ("stored", manifest.stored_at),

@@ -17,8 +17,8 @@ from gemstead.catalog.synthetic import write_synthetic
 from gemstead.core.errors import ModelMissing, NameUnknown, RequestInvalid
 from gemstead.core.progress import Progress, no_progress
 from gemstead.engines.base import Installation
+from gemstead.engines.llama_cpp_references import VOCABULARY
 
-VOCABULARY = "models/ggml-vocab-gemma-4.gguf"
 TINY_VOCABULARY = 2048
 """Tokens a tiny model keeps, besides control tokens and single characters: a few MB instead of hundreds."""
 DEFAULT_QUANT = "q4_0"

@@ -1,4 +1,4 @@
-"""The tokenizer of a synthetic model, taken from a file that has Gemma 4's: whole, or a few thousand tokens of it."""
+"""A file's vocabulary: its tokens, and the tokenizer of a synthetic model taken from a file that has Gemma 4's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from gemstead.catalog.gguf import GgufFile, read_gguf
 from gemstead.catalog.gguf_parse import FLOAT32, INT32
 from gemstead.catalog.gguf_write import numbers_record, texts_record, uint_record
-from gemstead.core.errors import ModelMissing, RequestInvalid
+from gemstead.core.errors import FileDamaged, ModelMissing, RequestInvalid
 
 _TOKENS, _SCORES = "tokenizer.ggml.tokens", "tokenizer.ggml.scores"
 _TYPES, _MERGES = "tokenizer.ggml.token_type", "tokenizer.ggml.merges"
@@ -26,6 +26,24 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     records: tuple[bytes, ...]
     num_tokens: int
+
+
+def token_table(gguf: GgufFile) -> tuple[Sequence[bytes], Sequence[int]]:
+    """The tokens of any vocabulary and their types, in the order of their ids; both empty if the file has none.
+
+    Tokens without types are plain text. Raises: FileDamaged if there are not as many types as tokens; ModelMissing.
+    """
+    if _TOKENS not in gguf.metadata:
+        return (), ()
+    tokens = cast("list[bytes]", gguf.read_array(_TOKENS))
+    if _TYPES not in gguf.metadata:
+        return tokens, (_NORMAL_TOKEN,) * len(tokens)
+    types = cast("tuple[int, ...]", gguf.read_array(_TYPES))
+    if len(types) != len(tokens):
+        raise FileDamaged(
+            f"{gguf.path.name} has {len(tokens)} tokens and {len(types)} types of tokens", hint="fetch the file again"
+        )
+    return tokens, types
 
 
 def read_vocabulary(path: Path, keep: int | None = None) -> Vocabulary:

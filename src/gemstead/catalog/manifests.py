@@ -12,6 +12,7 @@ from gemstead.catalog.names import Form
 from gemstead.catalog.partial import write_atomic
 from gemstead.catalog.roles import Role
 from gemstead.core.errors import FileDamaged, RequestInvalid
+from gemstead.core.types import Sampling
 
 SCHEMA_VERSION = 1
 
@@ -25,11 +26,22 @@ class StoredFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size_bytes: int
 
 
+class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a model says by itself where a request says nothing. `licence` is a text its maker added."""
+
+    system: str | None = None
+    sampling: Sampling = Sampling()
+    wanted_context: int | None = None
+    licence: str | None = None
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`name` is what people type and is unique; `model`, `tag` and `form` are its parts, as in `names.ModelName`.
 
     `place` says where it came from, for people. `licence` None: not known to gemstead. `stored_at` is UTC, ISO 8601.
     `is_digest_published` True: the digest was known before the files came, so that they are the publisher's own.
+    `made_from` is the name of the model whose files these are, `base` that one's `model`: what the catalogue says of it
+    counts here too.
     """
 
     name: str
@@ -46,6 +58,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     revision: str | None = None
     licence: str | None = None
     is_digest_published: bool = False
+    made_from: str | None = None
+    base: str | None = None
+    preset: Preset | None = None
     schema: int = SCHEMA_VERSION
 
     @property

@@ -20,7 +20,8 @@
     |  |- EngineFailed       it crashed or will not start
     |  |- EngineRefused      it answered with an error
     |  |- EngineBusy         no slot in time
-    |  `- EngineTimeout
+    |  |- EngineTimeout
+    |  `- ReplyBroken        its reply broke a promise and could not be mended
     |- PolicyRefused         a rule of the operator says no
     |- AlreadyRunning        another process holds the lock or the port
     |- Interrupted           the user pressed Ctrl-C
@@ -37,11 +38,34 @@ from typing import ClassVar, Literal, TypeAlias
 
 Refuser: TypeAlias = Literal["client", "gateway", "guard", "quota", "engine", "source"]
 
+BrokenPromise: TypeAlias = Literal[
+    "no_finish",
+    "event_after_finish",
+    "error_finish",
+    "finish_mismatch",
+    "empty_reply",
+    "endless_reply",
+    "leaked_token",
+    "unused_run",
+    "repetition_loop",
+    "unparsed_call",
+    "unknown_tool",
+    "arguments_invalid",
+    "arguments_off_schema",
+    "tool_choice_ignored",
+    "too_many_calls",
+    "json_invalid",
+    "json_off_schema",
+    "text_around_json",
+]
+"""What can be wrong with an engine's reply: a closed set, because metrics count by it."""
+
 
 class GemsteadError(Exception):
     """An error with a stable code, a sentence that says what happened, and the command that fixes it.
 
     `what` names the offending value; `why` explains where that helps; `hint` is one command or one change.
+    `request_id` is the request it ended, once a door has answered with it.
     """
 
     code: ClassVar[str] = "internal"
@@ -56,6 +80,7 @@ class GemsteadError(Exception):
         self.why = why
         self.hint = hint
         self.retry_after_s = retry_after_s
+        self.request_id: str | None = None
 
 
 class RequestInvalid(GemsteadError):
@@ -185,6 +210,16 @@ class EngineBusy(EngineError):
 class EngineTimeout(EngineError):
     code = "engine_timeout"
     retryable = True
+
+
+class ReplyBroken(EngineError):
+    """A reply that is not what it has to be, and could not be mended."""
+
+    code = "reply_broken"
+
+    def __init__(self, kind: BrokenPromise, what: str, *, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.kind = kind
 
 
 class PolicyRefused(GemsteadError):

@@ -13,10 +13,12 @@ class ModelFacts(msgspec.Struct, frozen=True):
     """`control_tokens` are the texts that its tokenizer turns into single tokens with a meaning of their own.
 
     `template` None: not a Gemma 4 model. `can_see` and `can_hear` say what this model can do as it is served here,
-    with the projector that is or is not loaded.
+    with the projector that is or is not loaded. `shows_tools` False: its chat template has no place for tools, so that
+    the model never learns of any.
     """
 
     control_tokens: frozenset[str] = frozenset()
     template: TemplateName | None = None
     can_see: bool = False
     can_hear: bool = False
+    shows_tools: bool = True

@@ -13,6 +13,9 @@ KvCacheDtype: TypeAlias = Literal["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1",
 Place: TypeAlias = Literal["host", "gpu"]
 
 
+Purpose: TypeAlias = Literal["chat", "embed"]
+"""What an engine is started for: to answer, or to turn texts into vectors."""
+
 PartName: TypeAlias = Literal[
     "weights", "repacked_weights", "kv_cache", "compute_buffer", "mmproj", "drafter", "runtime"
 ]
@@ -50,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True):
     download_bytes: int | None = None
     model_path: str | None = None
     mmproj_path: str | None = None
+    purpose: Purpose = "chat"
     is_kv_unified: bool = False
     """True: all slots share one KV pool of num_slots * context_length tokens."""
     prompt_cache_bytes: int = 0

@@ -24,10 +24,14 @@ class TextPart(msgspec.Struct, frozen=True, tag="text"):
 
 
 class ImagePart(msgspec.Struct, frozen=True, tag="image"):
-    """Encoded image bytes (PNG, JPEG ...); `media_type` as declared by the caller, checked before use."""
+    """Encoded image bytes (PNG, JPEG ...); `media_type` as declared by the caller, checked before use.
+
+    `token_budget` is the most tokens the picture may take in the prompt; None: as the operator has set it.
+    """
 
     content: bytes
     media_type: str
+    token_budget: int | None = None
 
 
 class AudioPart(msgspec.Struct, frozen=True, tag="audio"):
@@ -130,17 +134,37 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """A text to continue as it stands, without a template: then there are no messages and no tools."""
     context_policy: ContextPolicy | None = None
     """None: as the operator has set it."""
+    keep_alive_s: float | None = None
+    """How long the model stays loaded after this answer; infinite: for good; None: as the operator has set it."""
+    wanted_context: int | None = None
+    """The context length the caller counts on; being served with less is warned about."""
     raw: dict[str, Any] = {}
     """Fields of the caller's dialect that have no canonical field."""
 
+    @property
+    def is_load(self) -> bool:
+        """Nothing to answer: the model is to be loaded, or with `keep_alive_s` 0 unloaded."""
+        return not self.messages and self.prompt is None
+
+
+class Warning(msgspec.Struct, frozen=True, tag="warning"):
+    """Something asked for that was done otherwise: never left unsaid. `param` names the field."""
+
+    code: str
+    message: str
+    param: str | None = None
+
 
 class EmbedRequest(msgspec.Struct, frozen=True):
-    """`dimensions` None: as many as the model gives."""
+    """`dimensions` None: as many as the model gives. `keep_alive_s` as in ChatRequest."""
 
     model: str
     texts: tuple[str, ...]
     dimensions: int | None = None
     user: str | None = None
+    keep_alive_s: float | None = None
+    raw: dict[str, Any] = {}
+    """Fields of the caller's dialect that have no canonical field."""
 
 
 class Embeddings(msgspec.Struct, frozen=True):
@@ -148,6 +172,7 @@ class Embeddings(msgspec.Struct, frozen=True):
 
     vectors: tuple[tuple[float, ...], ...]
     prompt_tokens: int
+    warnings: tuple[Warning, ...] = ()
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text"):
@@ -170,13 +195,15 @@ class ToolCallDelta(msgspec.Struct, frozen=True, tag="tool_call"):
 class Timings(msgspec.Struct, frozen=True):
     """What the engine itself measured, in seconds; None where it does not say.
 
-    `prefill_tokens` are the uncached prompt tokens it really evaluated in `prefill_s`.
+    `prefill_tokens` are the uncached prompt tokens it really evaluated in `prefill_s`. `load_s` is the wait for the
+    model to be loaded, None if it was.
     """
 
     prefill_tokens: int | None = None
     prefill_s: float | None = None
     decode_tokens: int | None = None
     decode_s: float | None = None
+    load_s: float | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, tag="usage"):
@@ -192,15 +219,10 @@ class Usage(msgspec.Struct, frozen=True, tag="usage"):
 
 
 class Finish(msgspec.Struct, frozen=True, tag="finish"):
+    """`stop_text` is the text of `Sampling.stop` that ended the reply; None: another end, or one not told."""
+
     reason: FinishReason
-
-
-class Warning(msgspec.Struct, frozen=True, tag="warning"):
-    """Something asked for that was done otherwise: never left unsaid. `param` names the field."""
-
-    code: str
-    message: str
-    param: str | None = None
+    stop_text: str | None = None
 
 
 Event: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finish | Warning

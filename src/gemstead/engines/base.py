@@ -103,8 +103,9 @@ class Ask(msgspec.Struct, frozen=True):
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """How a server is spoken to over HTTP: all that `EngineClient` needs to know. An `Ask` of None: it cannot do that.
 
-    `count` asks with a ChatRequest for an int, `tokenize` with a text for a list of token ids, `embed` with an
-    EmbedRequest for Embeddings. `complete_path` is where a request with a raw `prompt` goes.
+    `count` asks with a ChatRequest for an int, `count_text` with a raw prompt for the tokens it has with what the model
+    puts around it, `tokenize` with a text for a list of token ids, `embed` with an EmbedRequest for Embeddings.
+    `complete_path` is where a request with a raw `prompt` goes.
     """
 
     name: str
@@ -113,9 +114,12 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     encode_chat: Callable[[ChatRequest], dict[str, Any]]
     new_decoder: Callable[[], StreamDecoder]
     health_path: str
+    keeps_connections: bool = True
+    """False: the server closes connections without saying so, and the next request on one would fail."""
     complete_path: str | None = None
     encode_complete: Callable[[ChatRequest], dict[str, Any]] | None = None
     count: Ask | None = None
+    count_text: Ask | None = None
     tokenize: Ask | None = None
     embed: Ask | None = None
     metrics_path: str | None = None

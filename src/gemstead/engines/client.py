@@ -12,11 +12,23 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from gemstead.core.errors import EngineError, EngineFailed, EngineTimeout
+from gemstead.core.errors import EngineError, EngineFailed, EngineTimeout, RequestInvalid
 from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Finish
 from gemstead.engines.base import Ask, Endpoint, StreamDecoder, Wire
+from gemstead.engines.joined import joined
 from gemstead.engines.openai_errors import MAX_ERROR_BYTES, error_from_reply
 from gemstead.engines.sse import SseParser
+
+KEEPALIVE_S = 2.0
+"""How long an idle connection is kept: well below the 5 s after which llama-server closes it from its side. A request
+that met a closing connection could not be told from one the engine had started to answer."""
+
+BYTES_AS_FILE = 512 * 1024
+"""Request bodies from here on are given to aiohttp as a file: it warns about large ones given as bytes, and images make
+them large."""
+
+END_S = 1.0
+"""How long the end of a stream may stay away after its last event; a connection without it is not used again."""
 
 MAX_REPLY_BYTES = 1024 * 1024
 """How much of a reply that is not a stream is read (token counts, metrics)."""
@@ -38,11 +50,7 @@ class ClientTimeouts(msgspec.Struct, frozen=True):
 
 
 class EngineClient:
-    """One engine at one endpoint; implements `base.Engine`. Close it when the engine is gone.
-
-    Every request takes a connection of its own: llama-server closes idle ones after 5 s, and a request that meets a
-    closing connection cannot be told from one the engine started to answer.
-    """
+    """One engine at one endpoint; implements `base.Engine`. Close it when the engine is gone."""
 
     def __init__(
         self,
@@ -89,33 +97,30 @@ class EngineClient:
 
         Raises: ContextOverflow, RequestInvalid, EngineRefused, EngineBusy, EngineFailed, EngineTimeout.
         """
-        body = self._wire.encode_chat(request)
+        path, body = self._addressed(request)
         parser, decoder = SseParser(), self._wire.new_decoder()
-        self._num_active += 1
-        self._idle.clear()
-        try:
-            async with self._post(self._wire.chat_path, body, self._timeouts.first_event_s) as response:
+        with self._in_work():
+            async with self._post(path, body, self._timeouts.first_event_s) as response:
                 limit_s, last_s, num_seen = self._timeouts.first_event_s, time.monotonic(), 0
                 while chunk := await self._next_chunk(response, last_s + limit_s):
-                    for event in _decode(parser, decoder, chunk):
+                    for event in joined(_decode(parser, decoder, chunk)):
                         yield event
                         if isinstance(event, Finish):
+                            await self._read_to_end(response)
                             return
                         limit_s = self._timeouts.silence_s
                     if parser.num_events > num_seen:
                         last_s, num_seen = time.monotonic(), parser.num_events
             for event in decoder.close():
                 yield event
-        finally:
-            self._num_active -= 1
-            if not self._num_active:
-                self._idle.set()
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Exact tokens of the rendered prompt, template included.
 
         Raises: EngineError if this kind of engine cannot count, or as `chat` does.
         """
+        if request.prompt is not None:
+            return int(await self._ask("count tokens", self._wire.count_text, request.prompt, self._timeouts.short_s))
         return int(await self._ask("count tokens", self._wire.count, request, self._timeouts.short_s))
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
@@ -124,9 +129,32 @@ class EngineClient:
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Raises: as `count_tokens`; EngineRefused if the engine, as it runs, gives no embeddings."""
-        embeddings = await self._ask("embed", self._wire.embed, request, self._timeouts.first_event_s)
+        with self._in_work():
+            embeddings = await self._ask("embed", self._wire.embed, request, self._timeouts.first_event_s)
         assert isinstance(embeddings, Embeddings)
         return embeddings
+
+    @contextmanager
+    def _in_work(self) -> Iterator[None]:
+        self._num_active += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._num_active -= 1
+            if not self._num_active:
+                self._idle.set()
+
+    def _addressed(self, request: ChatRequest) -> tuple[str, dict[str, Any]]:
+        """Where the request goes, and its body. Raises: RequestInvalid for a raw prompt the engine cannot continue."""
+        wire = self._wire
+        if request.prompt is None:
+            return wire.chat_path, wire.encode_chat(request)
+        if wire.complete_path is None or wire.encode_complete is None:
+            raise RequestInvalid(
+                f"{wire.title} does not continue raw prompts", param="prompt", hint="send the prompt as a user message"
+            )
+        return wire.complete_path, wire.encode_complete(request)
 
     async def _ask(self, what: str, ask: Ask | None, question: object, limit_s: float) -> Any:
         if ask is None:
@@ -166,10 +194,13 @@ class EngineClient:
             raise EngineFailed(f"the engine of {self._model} is gone", retry_after_s=1.0)
         if self._session is None:
             path = self._endpoint.socket_path
+            keeping: dict[str, Any] = (
+                {"keepalive_timeout": KEEPALIVE_S} if self._wire.keeps_connections else {"force_close": True}
+            )
             connector = (
-                aiohttp.UnixConnector(str(path), limit=0, force_close=True)
+                aiohttp.UnixConnector(str(path), limit=0, **keeping)
                 if path
-                else aiohttp.TCPConnector(limit=0, force_close=True)
+                else aiohttp.TCPConnector(limit=0, **keeping)
             )
             self._session = aiohttp.ClientSession(
                 f"http://{self._endpoint.host}:{self._endpoint.port or 80}",
@@ -193,8 +224,7 @@ class EngineClient:
 
         `head_s` ends with the head of the reply: what follows has limits of its own.
         """
-        # As a file, because aiohttp warns about large bodies given as bytes (images make them large).
-        content = BytesIO(body) if body is not None else None
+        content = BytesIO(body) if body is not None and len(body) >= BYTES_AS_FILE else body
         headers = {"Content-Type": "application/json"} if body is not None else None
         with _engine_errors():
             try:
@@ -216,6 +246,17 @@ class EngineClient:
                 return await response.content.readany()
         except TimeoutError as exc:
             raise EngineTimeout("the engine fell silent in mid-answer", hint="gemstead ps") from exc
+
+    async def _read_to_end(self, response: aiohttp.ClientResponse) -> None:
+        """Past the last event there is only the end of the stream: with it read, the connection can be used again."""
+        if not self._wire.keeps_connections:
+            return
+        try:
+            async with asyncio.timeout(END_S):
+                while not response.content.at_eof():
+                    await response.content.readany()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            response.close()
 
     async def _read(self, response: aiohttp.ClientResponse, max_bytes: int = MAX_REPLY_BYTES) -> bytes:
         """The whole body, at most `max_bytes` of it."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gemstead.catalog.space import require_space
-from gemstead.core.errors import EngineMissing, ToolMissing
+from gemstead.core.errors import EngineMissing, SourceError, ToolMissing
 from gemstead.core.progress import Progress, ProgressEvent
 from gemstead.core.units import GIB
 from gemstead.engines.base import Installation
@@ -36,14 +36,15 @@ from gemstead.engines.llama_cpp_receipt import (
     read_installation,
     write_receipt,
 )
+from gemstead.engines.llama_cpp_references import add_missing_references, copy_references, is_reference
 from gemstead.engines.llama_cpp_source import (
     ARCHIVE_NAME,
     ARCHIVE_SHA256,
     COMMIT,
     RELEASE,
-    TEMPLATES,
-    VOCABULARY,
+    SOURCE_PREFIX,
     fetch_archive,
+    is_built_from,
     unpack,
 )
 from gemstead.hardware.probe import probe
@@ -75,8 +76,9 @@ FLAGS = (
 def install(engines_dir: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
     """The llama-server of the pinned release, built if it is not there yet. Takes minutes; a cut build goes on.
 
-    A second call at the same time waits for the first and takes its result. `environ` is the environment that pip and
-    the compiler see.
+    One that is there is only given the reference files it lacks; without them it still serves, so that an index out of
+    reach is told and is no error. A second call at the same time waits for the first and takes its result. `environ` is
+    the environment that pip and the compiler see.
 
     Raises: ToolMissing, DiskFull, EngineMissing if the build fails, SourceError and DigestMismatch from the download.
     """
@@ -84,6 +86,7 @@ def install(engines_dir: Path, environ: Mapping[str, str], progress: Progress) -
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home, progress):
         if (ready := _usable(home / RELEASE)) is not None:
+            _complete(home, environ, progress)
             return ready
         return _build(home, environ, progress)
 
@@ -108,7 +111,7 @@ def _build(home: Path, environ: Mapping[str, str], progress: Progress) -> Instal
     source, build = work / "source", work / "build"
     if not source.is_dir():
         fetch_archive(work / ARCHIVE_NAME, environ, progress)
-        unpack(work / ARCHIVE_NAME, source)
+        unpack(work / ARCHIVE_NAME, source, SOURCE_PREFIX, lambda name: is_built_from(name) or is_reference(name))
     configure = (
         *(tools.cmake, "-S", str(source), "-B", str(build), "-G", tools.generator),
         *(f"-DCMAKE_MAKE_PROGRAM={tools.make_program}", *flags),
@@ -144,10 +147,8 @@ def _publish(home: Path, source: Path, build: Path, log: Path, compiler: str, fl
     program = partial / PROGRAM_NAME
     program.parent.mkdir(parents=True)
     shutil.copy2(build / PROGRAM_NAME, program)
-    kept = ["LICENSE", VOCABULARY, *(str(path.relative_to(source)) for path in source.glob(f"{TEMPLATES}*.jinja"))]
-    for name in kept:
-        (partial / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / name, partial / name)
+    shutil.copy2(source / "LICENSE", partial)
+    copy_references(source, partial)
     shutil.copy2(log, partial / log.name)
     found = program.stat()
     receipt = Receipt(
@@ -177,6 +178,13 @@ def _usable(folder: Path) -> Installation | None:
         return read_installation(folder)
     except EngineMissing:
         return None
+
+
+def _complete(home: Path, environ: Mapping[str, str], progress: Progress) -> None:
+    try:
+        add_missing_references(home / RELEASE, home / f"work-{RELEASE}", environ, progress)
+    except SourceError as exc:
+        progress(ProgressEvent(TASK, unit="steps", note=f"no reference files of Gemma 4: {exc.what}", is_done=True))
 
 
 def _compiler_name(compiler: str) -> str:

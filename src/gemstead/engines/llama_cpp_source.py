@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from gemstead.core.errors import FileDamaged
@@ -19,8 +19,6 @@ COMMIT = "0c1e57098"
 """The commit of llama.cpp in the archive, by its CHANGELOG.md."""
 
 SOURCE_PREFIX = f"llama_cpp_python-{PROJECT_VERSION}/vendor/llama.cpp/"
-VOCABULARY = "models/ggml-vocab-gemma-4.gguf"
-TEMPLATES = "models/templates/google-gemma-4-"
 UNNEEDED = ("benches/", "docs/", "gguf-py/", "media/", "models/", "pocs/")
 """Folders the build does not read, half of the tree."""
 MAX_UNPACKED_BYTES = 500_000_000
@@ -40,8 +38,8 @@ def fetch_archive(target: Path, environ: Mapping[str, str], progress: Progress) 
     download(remote, target, progress=progress, task="fetch the llama.cpp source")
 
 
-def unpack(archive: Path, target: Path, prefix: str = SOURCE_PREFIX) -> None:
-    """What the build needs of `archive`, as the folder `target`; it appears whole or not at all.
+def unpack(archive: Path, target: Path, prefix: str, is_wanted: Callable[[str], bool]) -> None:
+    """What is wanted below `prefix` of `archive`, as the folder `target`; it appears whole or not at all.
 
     Raises: FileDamaged if the archive is broken, too large, or has members that point outside of it.
     """
@@ -49,21 +47,22 @@ def unpack(archive: Path, target: Path, prefix: str = SOURCE_PREFIX) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            tar.extractall(partial, members=_needed(tar, prefix), filter="data")
+            tar.extractall(partial, members=_wanted(tar, prefix, is_wanted), filter="data")
     except (tarfile.TarError, EOFError, OSError) as exc:
         shutil.rmtree(partial, ignore_errors=True)
         raise FileDamaged(
             f"{archive} cannot be unpacked: {exc}", hint="check the free space, then run it again"
         ) from exc
+    shutil.rmtree(target, ignore_errors=True)
     partial.replace(target)
 
 
-def _needed(tar: tarfile.TarFile, prefix: str) -> Iterator[tarfile.TarInfo]:
+def _wanted(tar: tarfile.TarFile, prefix: str, is_wanted: Callable[[str], bool]) -> Iterator[tarfile.TarInfo]:
     """Members below `prefix`, named without it."""
     total_bytes = 0
     for member in tar:
         name = member.name.removeprefix(prefix)
-        if name == member.name or not is_needed(name):
+        if name == member.name or not is_wanted(name):
             continue
         total_bytes += member.size
         if total_bytes > MAX_UNPACKED_BYTES:
@@ -71,6 +70,6 @@ def _needed(tar: tarfile.TarFile, prefix: str) -> Iterator[tarfile.TarInfo]:
         yield member.replace(name=name, deep=False)
 
 
-def is_needed(name: str) -> bool:
-    """Whether the build, or the installation, uses `name` of the source tree."""
-    return name == VOCABULARY or name.startswith(TEMPLATES) or not name.startswith(UNNEEDED)
+def is_built_from(name: str) -> bool:
+    """Whether the build uses `name` of the source tree."""
+    return not name.startswith(UNNEEDED)

@@ -25,6 +25,9 @@ MAX_ERROR_BYTES = 64 * 1024
 
 _OVERFLOW_TYPES = frozenset({"exceed_context_size_error", "context_length_exceeded"})
 
+_CALLERS = ("not supported", "JSON schema error")
+"""What llama.cpp says at 500 or 501 of a request that it cannot do: the caller's to change."""
+
 
 def error_from_reply(status: int, body: bytes) -> GemsteadError:
     """What an HTTP status other than 200 means.
@@ -49,7 +52,7 @@ def _error(status: int, error: dict[str, Any]) -> GemsteadError:
     message = _text(error.get("message")) or f"status {status}"
     if _is_overflow(error):
         return _overflow(error, message)
-    if status in (400, 422) or (status in (500, 501) and "not supported" in message):
+    if status in (400, 422) or (status in (500, 501) and any(mark in message for mark in _CALLERS)):
         return RequestInvalid(f"the engine refused the request: {message}")
     if status in (401, 403):
         return EngineError(f"the engine did not accept gemstead's own key: {message}", hint="gemstead stop")

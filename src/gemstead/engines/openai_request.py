@@ -1,6 +1,6 @@
-"""A ChatRequest as the body of an OpenAI-style `/chat/completions`: the part that every engine of this dialect shares.
+"""A ChatRequest as the body of an OpenAI-style `/chat/completions` or `/completions`: what its engines share.
 
-Source: OpenAI API reference, "Create chat completion" (read 2026-11).
+Source: OpenAI API reference, "Create chat completion" and "Create completion" (read 2026-11).
 """
 
 from __future__ import annotations
@@ -41,6 +41,17 @@ def base_body(request: ChatRequest) -> dict[str, Any]:
         "stream_options": {"include_usage": True},
         **_tools(request.tools, request.tool_choice, request.has_parallel_tool_calls),
         **_response_format(request.response_format),
+        **_sampling(request.sampling),
+    }
+
+
+def prompt_body(request: ChatRequest) -> dict[str, Any]:
+    """The body of `/completions`: the raw prompt and sampling; always streamed, with usage at the end."""
+    return {
+        "model": request.model,
+        "prompt": request.prompt,
+        "stream": True,
+        "stream_options": {"include_usage": True},
         **_sampling(request.sampling),
     }
 

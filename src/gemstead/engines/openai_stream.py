@@ -1,4 +1,4 @@
-"""The stream of an OpenAI-style `/chat/completions` as canonical events. Several engines speak it.
+"""The stream of an OpenAI-style `/chat/completions` or `/completions` as canonical events. Several engines speak it.
 
 Source: OpenAI API reference, "chat.completion.chunk" (read 2026-11); `timings` and `reasoning_content` are llama.cpp's.
 """
@@ -52,8 +52,11 @@ class _Delta(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
+    """`delta` is a piece of a chat's answer, `text` one of a raw prompt's continuation."""
+
     index: int = 0
     delta: _Delta | None = None
+    text: str | None = None
     finish_reason: str | None = None
 
 
@@ -79,11 +82,21 @@ class _Timings(msgspec.Struct):
     predicted_ms: float | None = None
 
 
+class _Verbose(msgspec.Struct):
+    stopping_word: str | None = None
+
+
 class _Chunk(msgspec.Struct):
+    """`verbose` is llama.cpp's, sent where the request asked for it."""
+
+    verbose: _Verbose | None = msgspec.field(default=None, name="__verbose")
     choices: list[_Choice] = []
     usage: _Usage | None = None
     timings: _Timings | None = None
     error: Any = None
+
+
+_CHUNKS = msgspec.json.Decoder(_Chunk)
 
 
 class OpenAiStreamDecoder:
@@ -94,10 +107,10 @@ class OpenAiStreamDecoder:
     """
 
     def __init__(self) -> None:
-        self._chunks = msgspec.json.Decoder(_Chunk)
         self._finish: FinishReason | None = None
         self._usage: _Usage | None = None
         self._timings: _Timings | None = None
+        self._stop_text: str | None = None
         self._is_done = False
 
     def feed(self, payload: bytes) -> Iterable[Event]:
@@ -107,13 +120,15 @@ class OpenAiStreamDecoder:
         if payload == b"[DONE]":
             return self.close()
         try:
-            chunk = self._chunks.decode(payload)
+            chunk = _CHUNKS.decode(payload)
         except msgspec.DecodeError as exc:  # ValidationError is one too
             raise EngineFailed(f"the engine sent a broken chunk: {exc}", why=_shown(payload)) from exc
         if chunk.error is not None:
             raise error_from_stream(chunk.error)
         self._usage = chunk.usage or self._usage
         self._timings = chunk.timings or self._timings
+        if chunk.verbose is not None:
+            self._stop_text = chunk.verbose.stopping_word or None
         return self._deltas(chunk.choices)
 
     def close(self) -> Iterable[Event]:
@@ -123,7 +138,7 @@ class OpenAiStreamDecoder:
         if self._finish is None:
             raise EngineFailed("the engine ended its answer without a finish reason")
         self._is_done = True
-        finish = Finish(self._finish)
+        finish = Finish(self._finish, self._stop_text)
         return (_usage(self._usage, self._timings), finish) if self._usage else (finish,)
 
     def _deltas(self, choices: list[_Choice]) -> Iterator[Event]:
@@ -132,6 +147,8 @@ class OpenAiStreamDecoder:
                 raise EngineFailed(f"the engine sent choice {choice.index}, only one was asked for")
             if choice.delta is not None:
                 yield from _events(choice.delta)
+            if choice.text:
+                yield TextDelta(choice.text)
             if choice.finish_reason is not None:
                 self._finish = _finish_reason(choice.finish_reason)
 

@@ -59,6 +59,11 @@ class ProcessUsage(msgspec.Struct, frozen=True):
     uptime_s: float | None
 
 
+def _log_name(kind: EngineKind, plan: Plan) -> str:
+    """Two engines of one model, one that answers and one that embeds, must not write one log."""
+    return f"{kind.name}-{plan.model}" if plan.purpose == "chat" else f"{kind.name}-{plan.model}-{plan.purpose}"
+
+
 class EngineProcess:
     """One plan on one engine. Used on one event loop; `stop()` it before the loop ends."""
 
@@ -84,7 +89,7 @@ class EngineProcess:
         self._options = options
         self._extra_args = check_extra_args(kind.allowed_args, options.extra_args)
         self._progress = progress
-        self._log = EngineLog(log_dir / (re.sub(r"[^\w.@-]+", "_", f"{kind.name}-{plan.model}") + ".log"))
+        self._log = EngineLog(log_dir / (re.sub(r"[^\w.@-]+", "_", _log_name(kind, plan)) + ".log"))
         self._state: State = "stopped"
         self._ready: asyncio.Future[EngineClient] | None = None
         self._owner: asyncio.Task[None] | None = None

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 
 import msgspec
 
 from gemstead.core.errors import GemsteadError
 from gemstead.core.facts import ModelFacts
-from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event
+from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Finish, Usage
 from gemstead.engines.base import Engine
 from gemstead.pipeline.answer import Answer
+from gemstead.pipeline.embed import embed_texts
 from gemstead.pipeline.outcome import Outcome, Trace
-from gemstead.pipeline.prepare import PrepareRules, prepare
+from gemstead.pipeline.prepare import PrepareRules, count_prompt, prepare
 
 
 class Exchange(msgspec.Struct, frozen=True):
     """The functions the path is wired with; it holds no state of its own.
 
-    `admit` holds a place while its block runs (EngineBusy); `engine_for` gives the ready engine of a model
-    (NameUnknown, EngineFailed); `record` is called exactly once per request, however it ended, before its last byte
-    leaves; `facts_of` says what is known of a model it serves.
+    `admit` holds a place while its block runs (EngineBusy). `engine_for` gives the ready engine of a model
+    (NameUnknown, EngineFailed), `embed_engine_for` the one that embeds; None: the same. `record` is called exactly once
+    per request, however it ended, before its last byte leaves. `facts_of` says what is known of a model it serves.
     """
 
-    admit: Callable[[ChatRequest], AbstractAsyncContextManager[None]]
+    admit: Callable[[ChatRequest | EmbedRequest], AbstractAsyncContextManager[None]]
     engine_for: Callable[[str], Awaitable[Engine]]
     record: Callable[[Outcome], None]
+    embed_engine_for: Callable[[str], Awaitable[Engine]] | None = None
     facts_of: Callable[[str], ModelFacts] = lambda _model: ModelFacts()
     rules: PrepareRules = PrepareRules()
     clock: Callable[[], float] = time.perf_counter
@@ -39,21 +41,49 @@ class Exchange(msgspec.Struct, frozen=True):
 
         Raises: any GemsteadError; before the first event has been given, the whole request may be answered with it.
         """
-        trace = Trace(request.model, self.clock())
-        try:
+        with self._recorded(request.model) as trace:
             async with self.admit(request):
                 trace.admitted_s = self.clock()
                 engine = await self.engine_for(request.model)
                 facts = self.facts_of(request.model)
                 prepared = await prepare(engine, facts, self.rules, request)
+                trace.num_neutralised = prepared.num_neutralised
                 for warning in prepared.warnings:
                     yield warning
-                answer = Answer(engine, facts, prepared)
+                answer = Answer(engine, facts, prepared, lambda event: trace.see(event, self.clock()))
                 trace.serve(engine.kind, answer.catches)
                 async with aclosing(answer.events()) as events:
                     async for event in events:
-                        trace.see(event, self.clock())
                         yield event
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Tokens of the prompt as `chat` prepares it, template included, every turn. Raises: any GemsteadError."""
+        engine = await self.engine_for(request.model)
+        return await count_prompt(engine, self.facts_of(request.model), self.rules, request)
+
+    async def tokenize(self, model: str, text: str) -> tuple[int, ...]:
+        """The tokens of a plain text. Raises: any GemsteadError."""
+        engine = await self.engine_for(model)
+        return await engine.tokenize(text)
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """One vector a text, each of length 1; admitted and recorded as `chat` is. Raises: any GemsteadError."""
+        with self._recorded(request.model) as trace:
+            async with self.admit(request):
+                trace.admitted_s = self.clock()
+                engine = await (self.embed_engine_for or self.engine_for)(request.model)
+                trace.serve(engine.kind, [])
+                embeddings, trace.num_neutralised = await embed_texts(engine, self.facts_of(request.model), request)
+                trace.see(Usage(embeddings.prompt_tokens, completion_tokens=0), self.clock())
+                trace.see(Finish("stop"), self.clock())
+                return embeddings
+
+    @contextmanager
+    def _recorded(self, model: str) -> Iterator[Trace]:
+        """Notes how the block ended, and records it whatever that was."""
+        trace = Trace(model, self.clock())
+        try:
+            yield trace
         except GemsteadError as exc:
             trace.fail(exc.code)
             raise
@@ -62,18 +92,3 @@ class Exchange(msgspec.Struct, frozen=True):
             raise
         finally:
             self.record(trace.outcome(self.clock()))
-
-    async def count_tokens(self, request: ChatRequest) -> int:
-        """Tokens of the prompt that `chat` would send, template included. Raises: any GemsteadError."""
-        engine = await self.engine_for(request.model)
-        return await engine.count_tokens(request)
-
-    async def tokenize(self, model: str, text: str) -> tuple[int, ...]:
-        """The tokens of a plain text. Raises: any GemsteadError."""
-        engine = await self.engine_for(model)
-        return await engine.tokenize(text)
-
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        """Raises: any GemsteadError."""
-        engine = await self.engine_for(request.model)
-        return await engine.embed(request)

@@ -28,6 +28,7 @@ class FoldedReply(msgspec.Struct, frozen=True):
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
     warnings: tuple[Warning, ...] = ()
+    stop_text: str | None = None
 
 
 class ReplyFold:
@@ -62,16 +63,17 @@ class ReplyFold:
             finish_reason=self._finish.reason,
             text="".join(self._texts),
             reasoning="".join(self._reasonings),
-            tool_calls=tuple(_join_call(index, self._calls[index]) for index in sorted(self._calls)),
+            tool_calls=tuple(join_call(self._calls[index], f"call_{index}") for index in sorted(self._calls)),
             usage=self._usage,
             warnings=tuple(self._warnings),
+            stop_text=self._finish.stop_text,
         )
 
 
-def _join_call(index: int, pieces: list[ToolCallDelta]) -> ToolCall:
-    """An engine that gives no id gets one that is unique within the reply."""
+def join_call(pieces: list[ToolCallDelta], id_if_none: str) -> ToolCall:
+    """The pieces of one call, in the order they came."""
     return ToolCall(
-        id=next((piece.id for piece in pieces if piece.id), f"call_{index}"),
+        id=next((piece.id for piece in pieces if piece.id), id_if_none),
         name="".join(piece.name or "" for piece in pieces),
         arguments="".join(piece.arguments for piece in pieces),
     )

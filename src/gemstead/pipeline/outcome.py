@@ -5,14 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from gemstead.core.types import Event, Finish, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from gemstead.pipeline.catches import Catch
 
 
 class Outcome(msgspec.Struct, frozen=True):
     """One exchange, over. Seconds count from the moment it was asked to run; None where it never came so far.
 
     `ttft_s` is the first token of the answer (text or tool call), `ttft_reasoning_s` the first of the thinking.
-    `error_code` is set with finish_reason error only; `engine` is the kind that was asked. `catches` are the kinds of
-    broken promises found in the reply.
+    `error_code` is set with finish_reason error only; `engine` is the kind that was asked. `catches` are the
+    promises that the engine's replies broke. `num_neutralised` are the control tokens that were typed, and broken.
     """
 
     model: str
@@ -24,7 +25,8 @@ class Outcome(msgspec.Struct, frozen=True):
     ttft_reasoning_s: float | None = None
     usage: Usage | None = None
     error_code: str | None = None
-    catches: tuple[str, ...] = ()
+    catches: tuple[Catch, ...] = ()
+    num_neutralised: int = 0
 
 
 class Trace:
@@ -40,9 +42,10 @@ class Trace:
         self.finish_reason: FinishReason = "cancelled"
         self.error_code: str | None = None
         self.engine: str | None = None
-        self.catches: list[str] = []
+        self.catches: list[Catch] = []
+        self.num_neutralised = 0
 
-    def serve(self, engine: str, catches: list[str]) -> None:
+    def serve(self, engine: str, catches: list[Catch]) -> None:
         """`catches` may still fill."""
         self.engine = engine
         self.catches = catches
@@ -56,6 +59,8 @@ class Trace:
             self.usage = event
         elif isinstance(event, Finish):
             self.finish_reason = event.reason
+        elif event.code == "reply_retried":
+            self.first_token_s = self.first_reasoning_s = None
 
     def fail(self, error_code: str) -> None:
         self.finish_reason = "error"
@@ -73,6 +78,7 @@ class Trace:
             error_code=self.error_code,
             engine=self.engine,
             catches=tuple(self.catches),
+            num_neutralised=self.num_neutralised,
         )
 
     def _since_start(self, moment_s: float | None) -> float | None:

@@ -35,6 +35,8 @@ class EngineSettings(Section):
     """Path of an engine program to use instead of the installed one."""
     start_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     """How long loading a model may take."""
+    keep_alive_s: Annotated[float, Field(ge=0)] | None = None
+    """Unloads the model so long after its last answer, to load it again on demand; unset: it stays loaded."""
     extra_args: tuple[str, ...] = ()
     """More flags for the engine, from the list it allows."""
 
@@ -55,6 +57,41 @@ class ServerSettings(Section):
 class DoorSettings(Section):
     context_policy: Literal["refuse", "drop_oldest"] = "refuse"
     """What happens to a conversation that is too long: an error, or its oldest turns are left out and said so."""
+    allows_model_changes: bool = True
+    """Whether API clients may pull, copy, create and delete models; false leaves that to the command line."""
+
+
+class MediaSettings(Section):
+    max_images: Annotated[int, Field(ge=0, le=256)] = 16
+    """Pictures in one request."""
+    max_image_bytes: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
+    """Largest picture, as it is encoded."""
+    max_image_pixels: Annotated[int, Field(ge=1, le=170_000_000)] = 36_000_000
+    """Largest picture once decoded; each pixel takes 4 bytes of memory for a moment."""
+    image_budget_tokens: Literal[70, 140, 280, 560, 1120] = 280
+    """Prompt tokens a picture gets from Gemma 4 where the request does not say: more shows finer detail."""
+    max_sounds: Annotated[int, Field(ge=0, le=64)] = 4
+    """Sounds in one request."""
+    max_audio_bytes: Annotated[int, Field(ge=1024)] = 25 * 1024 * 1024
+    """Largest sound, as it is encoded."""
+    max_audio_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Longest sound; Gemma 4 hears 30 s at once."""
+
+
+class EmbeddingSettings(Section):
+    context_length: Annotated[int, Field(ge=64, le=8192)] = 512
+    """Longest text to embed, in tokens. Once embeddings are asked for, each takes memory: 2 MiB with Gemma 4."""
+
+
+class ResponsesSettings(Section):
+    keep: Literal["memory", "off"] = "memory"
+    """Where answers of /v1/responses are kept to be gone on from: in memory, gone when the server stops; or nowhere."""
+    max_kept: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Responses kept at most; the least recently used goes first."""
+    max_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024 * 1024
+    """Content kept at most, pictures and sounds included."""
+    max_idle_s: Annotated[float, Field(gt=0)] = 86_400.0
+    """How long a response is kept after it was last used."""
 
 
 class SourceSettings(Section):
@@ -81,6 +118,9 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     server: ServerSettings = ServerSettings()
     door: DoorSettings = DoorSettings()
+    media: MediaSettings = MediaSettings()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
+    responses: ResponsesSettings = ResponsesSettings()
     sources: SourceSettings = SourceSettings()
     plan: PlanSettings = PlanSettings()
     log: LogSettings = LogSettings()

@@ -1,1 +1,1 @@
-"""The Ollama API, as pure functions."""
+"""The parts of the Ollama dialect: what each field means, decoding, encoding. Pure; `dialects/ollama.py` joins them."""

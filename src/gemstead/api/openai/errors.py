@@ -31,9 +31,17 @@ class ErrorBody(msgspec.Struct, frozen=True):
     context_length: int | UnsetType = UNSET
 
 
+class ErrorReply(msgspec.Struct, frozen=True):
+    error: ErrorBody
+
+
 def encode_error(error: GemsteadError) -> bytes:
+    return msgspec.json.encode({"error": error_body(error)})
+
+
+def error_body(error: GemsteadError) -> ErrorBody:
     overflow = error if isinstance(error, ContextOverflow) else ContextOverflow("")
-    body = ErrorBody(
+    return ErrorBody(
         message=full_message(error),
         type=TYPES.get(error.refuser, "server_error"),
         param=error.param if isinstance(error, RequestInvalid) else None,
@@ -41,4 +49,3 @@ def encode_error(error: GemsteadError) -> bytes:
         prompt_tokens=UNSET if overflow.prompt_tokens is None else overflow.prompt_tokens,
         context_length=UNSET if overflow.context_length is None else overflow.context_length,
     )
-    return msgspec.json.encode({"error": body})

@@ -5,12 +5,7 @@ Source: OpenAI API reference, "Create chat completion", and the parameter types 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from gemstead.api.dialect import Field
-from gemstead.core.errors import RequestInvalid
-from gemstead.core.types import Warning
 
 REASONING_BUDGET_TOKENS: dict[str, int | None] = {
     "minimal": 1024,
@@ -65,13 +60,14 @@ CHAT_FIELDS: dict[str, Field] = {
     "tools": Field("honoured", "functions, up to 128; custom tools are refused"),
     "top_logprobs": Field("refused", "log probabilities are not offered yet", (0,)),
     "top_p": Field("honoured", "0 to 1"),
-    "user": Field("honoured", "whom the request is recorded for"),
+    "user": Field("honoured", "taken as whom the request is for; nothing is recorded yet"),
     "verbosity": Field("warned", "a hint for a vendor's own models; say it in the prompt", ("medium",)),
     "web_search_options": Field("refused", "no web search here"),
 }
 
 EXTRA_FIELDS: dict[str, Field] = {
     "chat_template_kwargs": Field("honoured", "enable_thinking; others are warned about"),
+    "gemstead": Field("honoured", "context_policy: refuse or drop_oldest; others are warned about"),
     "min_p": Field("honoured", "0 to 1"),
     "repeat_penalty": Field("honoured", "above 0; 1 is off"),
     "repetition_penalty": Field("honoured", "the same as repeat_penalty"),
@@ -80,57 +76,3 @@ EXTRA_FIELDS: dict[str, Field] = {
 """Fields of other OpenAI-compatible servers that clients of local models send."""
 
 ALL_FIELDS = CHAT_FIELDS | EXTRA_FIELDS
-
-
-def apply_table(body: dict[str, Any]) -> Iterator[Warning]:
-    """Warnings for the fields of `body` that are answered without, in its order.
-
-    Raises: RequestInvalid naming the first field that is refused.
-    """
-    for name, value in body.items():
-        field = ALL_FIELDS.get(name)
-        if field is None:
-            yield warn_unknown(name)
-        elif field.handling == "honoured" or value is None or _is_neutral(value, field):
-            continue
-        elif field.handling == "refused":
-            raise RequestInvalid(f"{name} is not supported", param=name, why=field.note, hint=f"leave {name} out")
-        else:
-            yield Warning(code="field_ignored", message=f"{name} is ignored: {field.note}", param=name)
-
-
-def warn_unknown(path: str) -> Warning:
-    """The name is the caller's, so only the start of a long one is given back."""
-    shown = path[:120]
-    return Warning(code="field_unknown", message=f"{shown} is not a field of this API; ignored", param=shown)
-
-
-def _is_neutral(value: object, field: Field) -> bool:
-    """Types count: True is not 1 here."""
-    return any(value == neutral and type(value) is type(neutral) for neutral in field.neutral)
-
-
-def render_fields() -> str:
-    """The page `docs/openai-fields.md`."""
-    rows = [
-        "# What each field of `/v1/chat/completions` does",
-        "",
-        "Honoured: done as asked. Refused: a value that asks for it is answered with status 400 naming the field.",
-        "Warned: the request is answered without it, and the header `x-gemstead-warning` and `gemstead.warnings` in",
-        "the reply say so, as they do for a field that is in neither table. `null` always means not given.",
-        "",
-        *_table(CHAT_FIELDS),
-        "",
-        "Beyond OpenAI's own, as other servers of local models take them:",
-        "",
-        *_table(EXTRA_FIELDS),
-        "",
-    ]
-    return "\n".join(rows)
-
-
-def _table(fields: dict[str, Field]) -> Iterator[str]:
-    yield "| field | | what it does, or why not |"
-    yield "|---|---|---|"
-    for name, field in sorted(fields.items()):
-        yield f"| `{name}` | {field.handling} | {field.note} |"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from gemstead.api.openai.media import decode_audio, decode_image
+from gemstead.api.media import decode_audio, decode_image
 from gemstead.core.errors import RequestInvalid
 from gemstead.core.types import Message, Part, TextPart, ToolCall
 
@@ -21,7 +21,7 @@ class RefusalContent(msgspec.Struct, frozen=True, tag="refusal"):
 
 class ImageUrl(msgspec.Struct, frozen=True):
     url: str
-    detail: str | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 class ImageContent(msgspec.Struct, frozen=True, tag="image_url"):
@@ -150,6 +150,6 @@ def _part(part: UserContent | AssistantContent, path: str) -> Part:
         case RefusalContent():
             return TextPart(part.refusal)
         case ImageContent():
-            return decode_image(part.image_url.url, f"{path}.image_url.url")
+            return decode_image(part.image_url.url, f"{path}.image_url.url", part.image_url.detail)
         case AudioContent():
             return decode_audio(part.input_audio.data, part.input_audio.format, f"{path}.input_audio")

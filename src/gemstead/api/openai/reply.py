@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gemstead.api.dialect import ReplyHead
+from gemstead.api.extension import ReplyExtension, UsageExtension, reply_extension, usage_extension
 from gemstead.api.openai.errors import encode_error
 from gemstead.core.errors import GemsteadError
 from gemstead.core.types import (
@@ -52,6 +53,7 @@ class UsageBody(msgspec.Struct, frozen=True):
     total_tokens: int
     prompt_tokens_details: PromptDetails
     completion_tokens_details: CompletionDetails
+    gemstead: UsageExtension | UnsetType = UNSET
 
 
 class FunctionBody(msgspec.Struct, frozen=True):
@@ -97,22 +99,16 @@ class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: None = None
 
 
-class Extension(msgspec.Struct, frozen=True):
-    """What gemstead adds under its own name; official clients pass it by."""
-
-    warnings: tuple[Warning, ...]
-
-
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
-    system_fingerprint: str | None
+    system_fingerprint: str | UnsetType = UNSET
     service_tier: Literal["default"] = "default"
     choices: tuple[Choice, ...]
     usage: UsageBody | None
-    gemstead: Extension | UnsetType = UNSET
+    gemstead: ReplyExtension | UnsetType = UNSET
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,11 +116,11 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     created: int
     model: str
-    system_fingerprint: str | None
+    system_fingerprint: str | UnsetType = UNSET
     service_tier: Literal["default"] = "default"
     choices: tuple[ChunkChoice, ...]
     usage: UsageBody | UnsetType | None = UNSET
-    gemstead: Extension | UnsetType = UNSET
+    gemstead: ReplyExtension | UnsetType = UNSET
 
 
 _encode_json = msgspec.json.Encoder().encode
@@ -148,9 +144,9 @@ def encode_reply(head: ReplyHead, request: ChatRequest, reply: FoldedReply) -> b
             created=head.created_s,
             model=head.model,
             choices=(Choice(message=message, finish_reason=FINISH_REASONS[reply.finish_reason]),),
-            usage=None if reply.usage is None else _usage_body(reply.usage, has_reasoning=bool(reply.reasoning)),
-            system_fingerprint=head.fingerprint,
-            gemstead=_extension(reply.warnings),
+            usage=None if reply.usage is None else usage_body(reply.usage, has_reasoning=bool(reply.reasoning)),
+            system_fingerprint=head.fingerprint or UNSET,
+            gemstead=reply_extension(reply.warnings),
         )
     )
 
@@ -191,7 +187,7 @@ class ChatStream:
     def close(self) -> bytes:
         if not self._has_usage_field or self._usage is None:
             return b"data: [DONE]\n\n"
-        return self._chunk((), _usage_body(self._usage, has_reasoning=self._has_reasoning)) + b"data: [DONE]\n\n"
+        return self._chunk((), usage_body(self._usage, has_reasoning=self._has_reasoning)) + b"data: [DONE]\n\n"
 
     def fail(self, error: GemsteadError) -> bytes:
         """An error object where a chunk would be, and no `[DONE]`: official clients raise it as an APIError."""
@@ -214,25 +210,21 @@ class ChatStream:
         return ToolCallBody(index=piece.index, id=call_id, type="function", function=function)
 
     def _chunk(self, choices: tuple[ChunkChoice, ...], usage: UsageBody | None = None) -> bytes:
-        extension = _extension(tuple(self._warnings))
+        extension = reply_extension(tuple(self._warnings))
         self._warnings.clear()
         chunk = Chunk(
             id=f"chatcmpl-{self._head.token}",
             created=self._head.created_s,
             model=self._head.model,
             choices=choices,
-            system_fingerprint=self._head.fingerprint,
+            system_fingerprint=self._head.fingerprint or UNSET,
             usage=usage if self._has_usage_field else UNSET,
             gemstead=extension,
         )
         return b"data: " + _encode_json(chunk) + b"\n\n"
 
 
-def _extension(warnings: tuple[Warning, ...]) -> Extension | UnsetType:
-    return Extension(warnings) if warnings else UNSET
-
-
-def _usage_body(usage: Usage, *, has_reasoning: bool) -> UsageBody:
+def usage_body(usage: Usage, *, has_reasoning: bool) -> UsageBody:
     """What the engine did not say is left out; a reply without reasoning had no reasoning tokens."""
     reasoning_tokens = usage.reasoning_tokens if usage.reasoning_tokens is not None or has_reasoning else 0
     return UsageBody(
@@ -241,4 +233,5 @@ def _usage_body(usage: Usage, *, has_reasoning: bool) -> UsageBody:
         total_tokens=usage.prompt_tokens + usage.completion_tokens,
         prompt_tokens_details=PromptDetails(UNSET if usage.cached_tokens is None else usage.cached_tokens),
         completion_tokens_details=CompletionDetails(UNSET if reasoning_tokens is None else reasoning_tokens),
+        gemstead=usage_extension(usage),
     )

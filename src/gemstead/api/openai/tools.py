@@ -46,12 +46,7 @@ OpenAIToolChoice: TypeAlias = Literal["none", "auto", "required"] | NamedChoice 
 
 def canonical_tools(tools: list[OpenAITool]) -> tuple[Tool, ...]:
     """Raises: RequestInvalid if two tools have one name: a call could not say which it means."""
-    names: set[str] = set()
-    for index, tool in enumerate(tools):
-        name = tool.function.name
-        if name in names:
-            raise RequestInvalid(f"two tools are named {name!r}", param=f"tools[{index}].function.name")
-        names.add(name)
+    refuse_twins([tool.function.name for tool in tools], "tools[{}].function.name")
     return tuple(
         Tool(
             name=tool.function.name,
@@ -74,11 +69,11 @@ def canonical_tool_choice(
         case None:
             return ToolChoice(), tools
         case NamedChoice(function=function):
-            _find(function.name, tools, "tool_choice.function.name")
+            find_tool(function.name, tools, "tool_choice.function.name")
             return ToolChoice("named", function.name), tools
         case AllowedChoice(allowed_tools=allowed):
             left = tuple(
-                _find(tool.function.name, tools, f"tool_choice.allowed_tools.tools[{index}]")
+                find_tool(tool.function.name, tools, f"tool_choice.allowed_tools.tools[{index}]")
                 for index, tool in enumerate(allowed.tools)
             )
             return ToolChoice(allowed.mode), left
@@ -88,7 +83,17 @@ def canonical_tool_choice(
             return ToolChoice(choice), tools
 
 
-def _find(name: str, tools: tuple[Tool, ...], path: str) -> Tool:
+def refuse_twins(names: list[str], path: str) -> None:
+    """`path` says with `{}` where each name stands. Raises: RequestInvalid at the first name that came before."""
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            raise RequestInvalid(f"two tools are named {name!r}", param=path.format(index))
+        seen.add(name)
+
+
+def find_tool(name: str, tools: tuple[Tool, ...], path: str) -> Tool:
+    """Raises: RequestInvalid if no tool has that name."""
     for tool in tools:
         if tool.name == name:
             return tool

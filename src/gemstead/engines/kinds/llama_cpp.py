@@ -18,7 +18,8 @@ from gemstead.engines.base import Ask, Capabilities, Command, Endpoint, EngineKi
 from gemstead.engines.llama_cpp_failures import diagnose
 from gemstead.engines.llama_cpp_find import find
 from gemstead.engines.llama_cpp_receipt import KIND
-from gemstead.engines.openai_request import base_body
+from gemstead.engines.openai_embed import EMBED
+from gemstead.engines.openai_request import base_body, prompt_body
 from gemstead.engines.openai_stream import OpenAiStreamDecoder
 
 DEFAULT_BATCH_TOKENS = 2048
@@ -77,6 +78,7 @@ def command(plan: Plan, installation: Installation, endpoint: Endpoint) -> Comma
         *_context(plan),
         *_compute(plan),
         *_projector(plan),
+        *_embedding(plan),
         *_listen(endpoint),
         *("--jinja", "--reasoning", "off", "--reasoning-format", "deepseek"),
         *_caches(plan),
@@ -103,7 +105,8 @@ def _caches(plan: Plan) -> tuple[str, ...]:
 
 
 def _compute(plan: Plan) -> tuple[str, ...]:
-    batch = ("--batch-size", str(plan.ubatch_tokens)) if plan.ubatch_tokens > DEFAULT_BATCH_TOKENS else ()
+    is_one_batch = plan.purpose == "embed" or plan.ubatch_tokens > DEFAULT_BATCH_TOKENS
+    batch = ("--batch-size", str(plan.ubatch_tokens)) if is_one_batch else ()
     # A quantized V cache exists with flash attention only; "auto" might decide against it.
     attention = ("--flash-attn", "on") if plan.kv_cache_dtype not in ("f16", "bf16") else ()
     layers = ("--fit", "on") if plan.gpu_layers is None else ("--gpu-layers", str(plan.gpu_layers), "--fit", "off")
@@ -120,6 +123,18 @@ def _projector(plan: Plan) -> tuple[str, ...]:
     return ("--mmproj", plan.mmproj_path, *(("--no-mmproj-offload",) if plan.gpu_layers == 0 else ()))
 
 
+def _embedding(plan: Plan) -> tuple[str, ...]:
+    """Vectors are the mean over a text's tokens, which must all be in one batch.
+
+    On the processor weights stay as they are in the file, so that the engine which answers shares them, and no card
+    takes part: its memory is planned for that engine.
+    """
+    if plan.purpose != "embed":
+        return ()
+    on_processor = ("--no-repack", "--device", "none") if plan.gpu_layers == 0 else ()
+    return ("--embeddings", "--pooling", "mean", *on_processor)
+
+
 def _listen(endpoint: Endpoint) -> tuple[str, ...]:
     if endpoint.socket_path is not None:
         return ("--host", str(endpoint.socket_path))
@@ -134,14 +149,34 @@ def encode_chat(request: ChatRequest) -> dict[str, Any]:
     Raises: RequestInvalid for what cannot be sent (no messages, video, an unknown function as tool choice).
     """
     body = base_body(request)
-    body["cache_prompt"] = True
-    body["return_progress"] = True  # a sign of life for each batch of a long prompt
+    body |= _server_fields(request)
     body["chat_template_kwargs"] = {"enable_thinking": request.thinking.is_on}
     if request.thinking.is_on and request.thinking.budget_tokens is not None:
         body["reasoning_budget_tokens"] = request.thinking.budget_tokens
-    if request.sampling.seed is not None:
-        body["seed"] = request.sampling.seed % SEED_MODULUS
+    if request.messages[-1].role == "assistant":
+        # It would continue the turn unasked, but then give the turn back at the head of its answer.
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
     return body
+
+
+def encode_complete(request: ChatRequest) -> dict[str, Any]:
+    """The body of `/v1/completions`: a raw prompt. The server reads control tokens in it as such."""
+    body = prompt_body(request) | _server_fields(request)
+    if request.response_format.kind != "text":
+        body["json_schema"] = request.response_format.schema or {"type": "object"}
+    return body
+
+
+def _server_fields(request: ChatRequest) -> dict[str, Any]:
+    """What llama-server takes beside the OpenAI API's own fields, for a chat and a raw prompt alike."""
+    # Progress is a sign of life for each batch of a long prompt.
+    fields: dict[str, Any] = {"cache_prompt": True, "return_progress": True}
+    if request.sampling.seed is not None:
+        fields["seed"] = request.sampling.seed % SEED_MODULUS
+    if request.sampling.stop:
+        # The OpenAI dialect has no field for it: its last chunk then says which text ended the answer, and no more.
+        fields |= {"verbose": True, "response_fields": ["stopping_word"]}
+    return fields
 
 
 def install(engines_dir: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
@@ -152,6 +187,13 @@ def install(engines_dir: Path, environ: Mapping[str, str], progress: Progress) -
 
 
 COUNT = Ask("/v1/chat/completions/input_tokens", encode_chat, lambda reply: int(reply["input_tokens"]))
+
+COUNT_TEXT = Ask(
+    "/tokenize",
+    lambda text: {"content": text, "add_special": True, "parse_special": True},
+    lambda reply: len(reply["tokens"]),
+)
+"""As `/v1/completions` reads a prompt: with the model's beginning-of-text token."""
 
 TOKENIZE = Ask(
     "/tokenize",
@@ -180,8 +222,13 @@ ENGINE = EngineKind(
     encode_chat=encode_chat,
     new_decoder=OpenAiStreamDecoder,
     health_path="/health",
+    keeps_connections=False,  # it closes after each streamed reply (release 0.3.36 of its source)
+    complete_path="/v1/completions",
+    encode_complete=encode_complete,
     count=COUNT,
+    count_text=COUNT_TEXT,
     tokenize=TOKENIZE,
+    embed=EMBED,
     metrics_path="/metrics",
     allowed_args=ALLOWED_ARGS,
     diagnose=diagnose,

@@ -7,15 +7,19 @@ import binascii
 from gemstead.core.errors import RequestInvalid
 from gemstead.core.types import AudioPart, ImagePart
 from gemstead.core.units import MIB, format_bytes
+from gemstead.gemma.media_tokens import IMAGE_BUDGETS
 
 MAX_IMAGE_BYTES = 20 * MIB
 MAX_AUDIO_BYTES = 25 * MIB
+
+DETAIL_TOKENS = {"low": IMAGE_BUDGETS[0], "high": IMAGE_BUDGETS[-1], "original": IMAGE_BUDGETS[-1]}
+"""The most tokens of each `detail`; auto is as the operator has set it."""
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
-def decode_image(url: str, path: str) -> ImagePart:
+def decode_image(url: str, path: str, detail: str | None = None) -> ImagePart:
     """The picture in a `data:` URL. Whether it is one is checked where it is opened.
 
     Raises: RequestInvalid if it is any other URL, not base64, of a type that is not taken, or too large.
@@ -37,7 +41,8 @@ def decode_image(url: str, path: str) -> ImagePart:
         raise RequestInvalid(
             f"images of type {media_type[:40]!r} are not taken", param=path, hint=f"use one of {', '.join(IMAGE_TYPES)}"
         )
-    return ImagePart(content=_decode_base64(encoded, MAX_IMAGE_BYTES, path), media_type=media_type)
+    content = _decode_base64(encoded, MAX_IMAGE_BYTES, path)
+    return ImagePart(content, media_type, token_budget=DETAIL_TOKENS.get(detail or "auto"))
 
 
 def decode_audio(encoded: str, audio_format: str, path: str) -> AudioPart:

@@ -1,0 +1,1 @@
+"""The parts of gemstead's own API. Pure; its plugin joins them."""

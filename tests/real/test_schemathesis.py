@@ -1,0 +1,88 @@
+"""schemathesis over the door's own OpenAPI document, before a fake engine: no 5xx, no answer it does not know.
+
+The engine is fake because this judges the door: what it does with every body the document lets a client think of.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from door_fakes import ANSWER, FakeEngine, fake_services
+from gemstead.api.asgi import build_api
+from gemstead.api.desk import WorkProgress
+from gemstead.core.types import ChatRequest, Event, Finish, TextDelta
+from unit.test_api_orders import FakeDesk
+
+EXAMPLES = 10
+"""An operation and kind of input; with all operations together well under a minute on an idle machine."""
+
+
+DESK = FakeDesk(WorkProgress("reading", 1, 2), WorkProgress("done", 2, 2))
+
+
+class FakeObedientEngine(FakeEngine):
+    """Says a JSON object where JSON is asked for: a model's failure to is no fault of the door."""
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
+        self.events = ANSWER if request.response_format.kind == "text" else (TextDelta("{}"), Finish("stop"))
+        async for event in super().chat(request):
+            yield event
+
+
+APP = build_api(fake_services(FakeObedientEngine(), host_names=frozenset({"testserver"}), desk=DESK))
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP)
+OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
+CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+
+BOUNDED = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def judge(case: schemathesis.Case, body: Any) -> int:
+    """The answer's status, after the document has had its say."""
+    case.body = body
+    response = case.call()
+    case.validate_response(response, checks=CHECKS)
+    assert response.status_code < 500, response.text
+    return response.status_code
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_no_valid_input_is_answered_in_a_way_the_document_does_not_say(operation: Any) -> None:
+    @BOUNDED
+    @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE))
+    def run(case: schemathesis.Case) -> None:
+        # With a model that is there: else every answer would be that it is not.
+        body: Any = case.body
+        judge(case, body | {"model": "fake"} if isinstance(body, dict) and "model" in body else body)
+
+    run()
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.body], ids=lambda operation: operation.label)
+def test_no_broken_body_is_answered_in_a_way_the_document_does_not_say(operation: Any) -> None:
+    @BOUNDED
+    @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+    def run(case: schemathesis.Case) -> None:
+        judge(case, case.body)
+
+    run()
+
+
+def test_both_kinds_of_input_are_tried_on_every_dialect() -> None:
+    tags = {tag for operation in OPERATIONS if operation.body for tag in operation.definition.raw["tags"]}
+    assert tags == {"anthropic", "gemstead", "ollama", "openai"}
