@@ -12,12 +12,13 @@ QUESTION = "Explain in a few sentences why the sky is blue. " * 20  # about 1 KB
 
 @dataclass(frozen=True)
 class Target:
-    """Something that answers `chat/completions` on a loopback port."""
+    """Something that answers `chat/completions` on a loopback port; `can_stream` False: only whole answers."""
 
     name: str
     port: int
     headers: dict[str, str] = field(default_factory=dict)
     pids: tuple[int, ...] = ()
+    can_stream: bool = True
 
     def request(self, *, is_stream: bool) -> bytes:
         body = json.dumps(
@@ -65,7 +66,7 @@ class Caller:
         self.writer.write(self.requests[is_stream])
         head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
         if not head.startswith(b"http/1.1 200"):
-            raise RuntimeError(f"{self.target.name} answered {head[:300]!r}")
+            raise RuntimeError(f"{self.target.name} answered {head[:80]!r} {await self.reader.read(300)!r}")
         first_s, body = await self._body(head)
         sample = Sample(first_s - begin_s, time.perf_counter() - begin_s, body.count(b"token "))
         if b"connection: close" in head:

@@ -6,11 +6,13 @@ browser still sends that name as Host, so only names that nobody else can own ar
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from gemstead.api.errors import HostRefused
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether `host` (a name or an address without brackets) can only mean this machine."""
     if host.lower().rstrip(".") == "localhost":

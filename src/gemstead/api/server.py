@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import socket
 from collections.abc import Callable, Generator
 
@@ -63,6 +64,9 @@ async def run_server(
         timeout_graceful_shutdown=drain_limit_s,
     )
     server = _Server(config, on_started)
+    # What is there when serving begins stays: the garbage collector need not go through it again and again.
+    gc.collect()
+    gc.freeze()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
     try:
