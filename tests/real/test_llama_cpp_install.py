@@ -30,6 +30,7 @@ project(small CXX)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 add_executable(llama-server main.cpp)
 target_compile_definitions(llama-server PRIVATE COMMIT="${LLAMA_BUILD_COMMIT}")
+add_executable(llama-bench bench.cpp)
 """
 MAIN = '#include <cstdio>\nint main() { std::puts("version: 0.5.0-dev (build 0, commit " COMMIT ")"); }\n'
 BROKEN = "int main() { return no_such_name; }\n"
@@ -53,6 +54,7 @@ class Index:
         files = {
             "CMakeLists.txt": CMAKE,
             "main.cpp": main,
+            "bench.cpp": "int main() { return 0; }",
             "LICENSE": "MIT",
             "models/ggml-vocab-gemma-4.gguf": "vocabulary",
             "models/ggml-vocab-gemma-4.gguf.inp": "texts",
@@ -87,7 +89,7 @@ def test_it_is_built_once_and_then_found(tmp_path: Path, index: Index, monkeypat
     assert kept == {".install.lock"} | {
         f"{RELEASE}/{name}"
         for name in (
-            *("bin/llama-server", "install.json", "LICENSE", "build.log"),
+            *("bin/llama-server", "bin/llama-bench", "install.json", "LICENSE", "build.log"),
             *("models/ggml-vocab-gemma-4.gguf.inp", "models/ggml-vocab-gemma-4.gguf.out"),
             *("models/ggml-vocab-gemma-4.gguf", "models/templates/google-gemma-4-31B-it.jinja"),
         )

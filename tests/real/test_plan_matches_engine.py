@@ -38,7 +38,7 @@ def plan_for(model: Path, goal: Goal) -> tuple[Plan, Candidate]:
         file_bytes=gguf.size_bytes,
         model_path=str(model),
     )
-    return make_plan(candidate, probe(model.parent, measure_bandwidth=False), goal), candidate
+    return make_plan(candidate, probe(model.parent), goal), candidate
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gemstead.core.units import MIB
 from gemstead.planner.buffers import COMPUTE_ERROR, compute_buffer_bytes, output_buffer_bytes, runtime_bytes
 from gemstead.planner.candidate import Candidate, Goal, find_weights
 from gemstead.planner.kv_cache import kv_cells
-from gemstead.planner.memory import CPU_ONLY, Placement, memory_parts
+from gemstead.planner.memory import CPU_ONLY, Placement, memory_parts, place_weights
 
 _LLAMA_LAYER = LayerShape(is_sliding=False, num_heads=9, num_kv_heads=3, head_dim=64, ffn_size=1536)
 _GEMMA3_LAYER = LayerShape(is_sliding=True, num_heads=4, num_kv_heads=1, head_dim=256, ffn_size=2048)
@@ -77,7 +77,8 @@ def test_process_overhead_is_within_its_error_bar(model: str, measured_mib: int)
 def parts_of(
     candidate: Candidate = E2B, goal: Goal | None = None, context: int = 8192, placement: Placement = CPU_ONLY
 ) -> tuple[MemoryPart, ...]:
-    return memory_parts(candidate, find_weights(candidate), ("avx2",), goal or Goal(), context, placement)
+    placed = place_weights(candidate, find_weights(candidate), ("avx2",))
+    return memory_parts(candidate, placed, goal or Goal(), context, placement)
 
 
 def total(parts: tuple[MemoryPart, ...], place: Place, *, is_reclaimable: bool | None = None) -> int:
@@ -162,7 +163,8 @@ def required(variant: str, context: int, slots: int, gpu_layers: int) -> int:
     shape = GEMMA4_SHAPES[variant]
     candidate = Candidate(variant, "Q4_0", shape)
     placement = Placement(min(gpu_layers, shape.num_layers + 1))
-    parts = memory_parts(candidate, find_weights(candidate), ("avx2",), Goal(num_slots=slots), context, placement)
+    placed = place_weights(candidate, find_weights(candidate), ("avx2",))
+    parts = memory_parts(candidate, placed, Goal(num_slots=slots), context, placement)
     return total(parts, "host", is_reclaimable=False) + total(parts, "gpu", is_reclaimable=False)
 
 

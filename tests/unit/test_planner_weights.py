@@ -11,7 +11,7 @@ from gemstead.catalog.shapes import GEMMA4_SHAPES
 from gemstead.catalog.tensors import TensorSpec, ple_bytes, tensor_table, weight_bytes
 from gemstead.core.units import MIB
 from gemstead.planner.repack import is_repacked
-from gemstead.planner.weights import WeightBuffers, read_bytes_per_token, split_weights, tied_head
+from gemstead.planner.weights import WeightBuffers, lay_out_weights, tied_head
 
 AVX2 = ("avx", "avx2", "f16c", "fma")
 E2B = GEMMA4_SHAPES["e2b"]
@@ -27,7 +27,7 @@ def retyped(quant: str, changes: dict[str, str]) -> tuple[TensorSpec, ...]:
 
 
 def on_cpu(tensors: tuple[TensorSpec, ...], instruction_sets: tuple[str, ...] = AVX2) -> WeightBuffers:
-    return split_weights(tensors, E2B.num_layers, instruction_sets)
+    return lay_out_weights(tensors, E2B.num_layers, instruction_sets).split()
 
 
 def test_e2b_q4_0_is_mapped_and_repacked_as_logged() -> None:
@@ -47,7 +47,7 @@ def test_a_tied_head_of_a_repackable_type_is_repacked_as_well() -> None:
 def test_experts_are_repacked_too() -> None:
     # 13755.36 MiB CPU_Mapped for the 26B-A4B at Q4_0.
     shape = GEMMA4_SHAPES["26b-a4b"]
-    buffers = split_weights(tensor_table(shape, "Q4_0"), shape.num_layers, AVX2)
+    buffers = lay_out_weights(tensor_table(shape, "Q4_0"), shape.num_layers, AVX2).split()
     assert round(buffers.mapped_bytes / MIB, 2) == 13755.36
     assert buffers.repacked_bytes > 22.8e9 * 4.5 / 8
 
@@ -98,7 +98,7 @@ def test_vectors_and_experts_have_no_tile_form() -> None:
 
 def test_the_per_layer_embedding_stays_on_the_host_when_everything_else_is_on_the_gpu() -> None:
     tensors = tensor_table(E2B, MIX)
-    buffers = split_weights(tensors, E2B.num_layers, AVX2, gpu_layers=E2B.num_layers + 1)
+    buffers = lay_out_weights(tensors, E2B.num_layers, AVX2).split(E2B.num_layers + 1)
     assert buffers.gpu_bytes == weight_bytes(E2B, MIX) - ple_bytes(E2B, MIX)
     assert buffers.repacked_bytes == 0
     head = tied_head(tensors)
@@ -108,7 +108,7 @@ def test_the_per_layer_embedding_stays_on_the_host_when_everything_else_is_on_th
 
 def test_the_output_layer_goes_to_the_gpu_first() -> None:
     tensors = tensor_table(E2B, MIX)
-    buffers = split_weights(tensors, E2B.num_layers, AVX2, gpu_layers=1)
+    buffers = lay_out_weights(tensors, E2B.num_layers, AVX2).split(1)
     head = next(tensor for tensor in tensors if tensor.name == "token_embd.weight")
     norm = next(tensor for tensor in tensors if tensor.name == "output_norm.weight")
     assert buffers.gpu_bytes == head.num_bytes + norm.num_bytes
@@ -120,8 +120,8 @@ def test_each_layer_more_on_the_gpu_takes_as_much_from_the_host(variant: str, gp
     shape = GEMMA4_SHAPES[variant]
     tensors = tensor_table(shape, "Q4_K_M")
     layers = min(gpu_layers, shape.num_layers)
-    less = split_weights(tensors, shape.num_layers, (), layers)
-    more = split_weights(tensors, shape.num_layers, (), layers + 1)
+    less = lay_out_weights(tensors, shape.num_layers, ()).split(layers)
+    more = lay_out_weights(tensors, shape.num_layers, ()).split(layers + 1)
     assert more.gpu_bytes > less.gpu_bytes
     assert more.mapped_bytes - more.cold_bytes < less.mapped_bytes - less.cold_bytes or layers == 0
 
@@ -131,21 +131,9 @@ def test_an_untied_head_is_one_tensor() -> None:
     head = TensorSpec("output.weight", (256, 64), GGML_TYPES["Q4_0"])
     assert tied_head([embedding]) is embedding
     assert tied_head([embedding, head]) is None
-    buffers = split_weights([embedding, head], 0, AVX2)
+    buffers = lay_out_weights([embedding, head], 0, AVX2).split()
     assert (buffers.mapped_bytes, buffers.repacked_bytes) == (embedding.num_bytes, head.num_bytes)
 
 
 def test_no_tensors_are_no_bytes() -> None:
-    assert split_weights([], 0, AVX2) == WeightBuffers(0, 0, 0, 0)
-
-
-def test_a_mixture_of_experts_reads_a_fraction_of_itself_per_token() -> None:
-    shape = GEMMA4_SHAPES["26b-a4b"]
-    read = read_bytes_per_token(tensor_table(shape, "BF16"), shape)
-    # 3.82 billion active parameters of two bytes; the norms and the router are of four.
-    assert read == pytest.approx(2 * 3_822_530_590, rel=0.01)
-
-
-def test_a_dense_model_reads_all_but_its_lookup_tables() -> None:
-    read = read_bytes_per_token(tensor_table(E2B, MIX), E2B)
-    assert read == weight_bytes(E2B, MIX) - ple_bytes(E2B, MIX)
+    assert lay_out_weights([], 0, AVX2).split() == WeightBuffers(0, 0, 0, 0)

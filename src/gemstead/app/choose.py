@@ -17,7 +17,7 @@ from gemstead.core.plan import Plan
 from gemstead.core.units import format_bytes
 from gemstead.hardware.snapshot import Machine
 from gemstead.planner.advise import Advice, advise, rank_candidates
-from gemstead.planner.candidate import Candidate
+from gemstead.planner.candidate import Candidate, Goal
 from gemstead.planner.plan import make_plan
 
 AUTO = "auto"
@@ -32,18 +32,18 @@ class Choice(msgspec.Struct, frozen=True):
     advice: Advice | None = None
 
 
-def choose(setup: Setup, machine: Machine, name: str) -> Choice:
-    """What would run, without fetching anything.
+def choose(setup: Setup, machine: Machine, name: str, goal: Goal | None = None) -> Choice:
+    """What would run, without fetching anything. `goal` None: what the settings ask for.
 
     Raises: NameUnknown; DoesNotFit with the nearest choice that does; ModelMissing for generated weights not yet made.
     """
-    return _choose_best(setup, machine) if name == AUTO else _choose_named(setup, machine, name)
+    goal = goal or goal_of(setup, machine)
+    return _choose_best(setup, machine, goal) if name == AUTO else _choose_named(setup, machine, name, goal)
 
 
-def _choose_best(setup: Setup, machine: Machine) -> Choice:
+def _choose_best(setup: Setup, machine: Machine, goal: Goal) -> Choice:
     """The best Gemma 4 that is here; if none is, or none fits, the best there is to pull."""
     formats = setup.kind.artefact_formats
-    goal = goal_of(setup, machine)
     if stored := stored_gemma4(setup.store, formats):
         try:
             advice = advise(stored, machine, goal)
@@ -56,12 +56,12 @@ def _choose_best(setup: Setup, machine: Machine) -> Choice:
     return Choice(advice.best.model, advice.best, tuple(requests), advice)
 
 
-def _choose_named(setup: Setup, machine: Machine, name: str) -> Choice:
+def _choose_named(setup: Setup, machine: Machine, name: str, goal: Goal) -> Choice:
     store, formats = setup.store, setup.kind.artefact_formats
     is_address = artefact_of_address(name) is not None
     manifest = _stored_address(setup, name) if is_address else store.find(name)
     if manifest is not None:
-        return Choice(manifest.name, _plan_stored(setup, machine, manifest))
+        return Choice(manifest.name, _plan_stored(setup, machine, manifest, goal))
     if not is_address and store.parse(name).form != "weights":
         store.require(name)
     requests = requests_for(store, name, formats=formats)
@@ -69,7 +69,7 @@ def _choose_named(setup: Setup, machine: Machine, name: str) -> Choice:
     if entry is None or entry.shape is None:
         return Choice(str(requests[0].name), None, tuple(requests))
     candidates = [candidate_of(entry, request.artefact) for request in requests]
-    plan = _first_that_fits(candidates, machine, setup)
+    plan = _first_that_fits(candidates, machine, setup, goal)
     # What fits is tried first; the others stay as what to pull if the source has it no more.
     requests.sort(key=lambda request: str(request.name) != plan.model)
     return Choice(plan.model, plan, tuple(requests))
@@ -79,12 +79,12 @@ def _stored_address(setup: Setup, address: str) -> Manifest | None:
     return next((manifest for manifest in setup.store.list() if manifest.name == address.strip()), None)
 
 
-def _first_that_fits(candidates: Sequence[Candidate], machine: Machine, setup: Setup) -> Plan:
+def _first_that_fits(candidates: Sequence[Candidate], machine: Machine, setup: Setup, goal: Goal) -> Plan:
     """Raises: DoesNotFit, of the first candidate, if none fits."""
     refusals = []
     for candidate in candidates:
         try:
-            return make_plan(candidate, machine, goal_of(setup, machine), _alternatives(setup))
+            return make_plan(candidate, machine, goal, _alternatives(setup))
         except DoesNotFit as exc:
             refusals.append(exc)
     raise refusals[0]
@@ -94,8 +94,8 @@ def _alternatives(setup: Setup) -> list[Candidate]:
     return rank_candidates(catalogue_candidates(setup.store, setup.kind.artefact_formats))
 
 
-def _plan_stored(setup: Setup, machine: Machine, manifest: Manifest) -> Plan:
-    return make_plan(stored_candidate(setup.store, manifest), machine, goal_of(setup, machine), _alternatives(setup))
+def _plan_stored(setup: Setup, machine: Machine, manifest: Manifest, goal: Goal) -> Plan:
+    return make_plan(stored_candidate(setup.store, manifest), machine, goal, _alternatives(setup))
 
 
 def provide(setup: Setup, name: str, *, has_accepted_licence: bool = False) -> Plan:
@@ -137,7 +137,7 @@ def _provide_choice(setup: Setup, machine: Machine, choice: Choice, has_accepted
         _accept(setup, choice.requests[0])
     setup.say(f"pulling {choice.model} ({_size(choice)}) from {choice.requests[0].artefact.place}")
     manifest = pull_first(setup.store, choice.requests, source_options(setup.loaded), setup.progress)
-    return _plan_stored(setup, machine, manifest)
+    return _plan_stored(setup, machine, manifest, goal_of(setup, machine))
 
 
 def _accept(setup: Setup, request: PullRequest) -> None:

@@ -110,16 +110,24 @@ def _publish(path: Path, content: bytes) -> None:
 
 def running_servers(servers: Path) -> list[ServerRecord]:
     """The servers that are alive, oldest first; what dead processes left is removed on the way."""
+    for folder in stale_folders(servers):
+        forget(folder)
+    records = (_read(folder) for folder in servers.glob("[0-9]*"))
+    return sorted((one for one in records if one and _is_alive(one)), key=lambda record: record.created_s)
+
+
+def stale_folders(servers: Path) -> tuple[Path, ...]:
+    """What dead processes left."""
     import psutil
 
-    alive = []
+    stale = []
     for folder in servers.glob("[0-9]*"):
         record = _read(folder)
-        if record is not None and _is_alive(record):
-            alive.append(record)
-        elif record is not None or not psutil.pid_exists(int(folder.name.partition(".")[0])):
-            forget(folder)
-    return sorted(alive, key=lambda record: record.created_s)
+        owner = folder.name.partition(".")[0]
+        has_owner = not owner.isdecimal() or psutil.pid_exists(int(owner))
+        if not _is_alive(record) if record else not has_owner:
+            stale.append(folder)
+    return tuple(sorted(stale))
 
 
 def _read(folder: Path) -> ServerRecord | None:

@@ -9,17 +9,19 @@ import msgspec
 from gemstead.catalog.source import SourceOptions
 from gemstead.catalog.store import Store
 from gemstead.core.errors import EngineMissing
-from gemstead.core.figures import Figure
 from gemstead.core.plugins import load_plugin
 from gemstead.core.progress import Progress, no_progress
 from gemstead.engines.base import EngineKind, Installation
+from gemstead.hardware.ceilings import measured_ceilings, with_ceilings
 from gemstead.hardware.probe import probe
-from gemstead.hardware.profiles import load_profile
+from gemstead.hardware.profiles import load_profile, with_rated_gpus
 from gemstead.hardware.snapshot import Machine
 from gemstead.planner.candidate import Goal
 from gemstead.settings.load import Loaded
 
 KINDS = "gemstead.engines.kinds"
+
+CEILINGS_FILE = "ceilings.json"
 
 
 def say_nothing(text: str) -> None:
@@ -66,32 +68,10 @@ def goal_of(setup: Setup, machine: Machine) -> Goal:
 
 
 def this_machine(loaded: Loaded, *, is_fresh: bool = False) -> Machine:
-    """This machine now. Its memory bandwidth is measured once and remembered; `is_fresh` measures it again (1 s)."""
-    machine = probe(loaded.paths.models, measure_bandwidth=False)
-    path = loaded.paths.cache / "memory_bandwidth.json"
-    identity = f"{machine.cpu.model} {machine.cpu.usable_cores} {machine.memory.total_bytes}"
-    remembered = None if is_fresh else _remembered(path.read_bytes() if path.is_file() else b"", identity)
-    if remembered is None:
-        measured = probe(loaded.paths.models)
-        if measured.memory.bandwidth is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(msgspec.json.encode({"machine": identity, "bandwidth": measured.memory.bandwidth}))
-        return measured
-    return msgspec.structs.replace(machine, memory=msgspec.structs.replace(machine.memory, bandwidth=remembered))
-
-
-class _Remembered(msgspec.Struct):
-    machine: str
-    bandwidth: Figure
-
-
-def _remembered(content: bytes, identity: str) -> Figure | None:
-    """The figure, if it was measured on this very machine."""
-    try:
-        found = msgspec.json.decode(content, type=_Remembered)
-    except msgspec.DecodeError:
-        return None
-    return found.bandwidth if found.machine == identity else None
+    """This machine now. What it can do at most is measured once and remembered; `is_fresh` measures it again (2 s)."""
+    machine = probe(loaded.paths.models)
+    ceilings = measured_ceilings(machine, loaded.paths.data / CEILINGS_FILE, is_fresh=is_fresh)
+    return with_rated_gpus(with_ceilings(machine, ceilings))
 
 
 def machine_named(loaded: Loaded, name: str | None) -> Machine:

@@ -18,6 +18,7 @@ from gemstead.core.errors import ModelMissing, NameUnknown, RequestInvalid
 from gemstead.core.progress import Progress, no_progress
 from gemstead.engines.base import Installation
 from gemstead.engines.llama_cpp_references import VOCABULARY
+from gemstead.planner.candidate import Candidate
 
 TINY_VOCABULARY = 2048
 """Tokens a tiny model keeps, besides control tokens and single characters: a few MB instead of hundreds."""
@@ -51,6 +52,13 @@ def generated_name(store: Store, text: str, quant: str, *, is_tiny: bool) -> Mod
     form: Form = "tiny" if is_tiny or name.form == "tiny" else "synthetic"
     tag = (name.tag if name.form != "weights" else None) or quant
     return ModelName(name.model, tag.lower(), form)
+
+
+def generated_candidate(name: ModelName, shape: str) -> Candidate:
+    """A generated model before it is written, for a plan. `name` has a tag, `shape` names one of Gemma 4's shapes."""
+    assert name.tag is not None
+    mix = PUBLISHED_MIX.get(name.tag, name.tag)
+    return Candidate(str(name), mix.rpartition("/")[2].upper(), GEMMA4_SHAPES[shape], mix=mix)
 
 
 def vocabulary_of(installation: Installation) -> Path:

@@ -7,6 +7,7 @@ Source: llama.cpp, src/models/gemma4.cpp and conversion/gemma.py (October 2026).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from math import prod
 
 import msgspec
@@ -41,6 +42,7 @@ class TensorSpec(msgspec.Struct, frozen=True):
         return tensor_bytes(self.dims, self.ggml_type)
 
 
+@cache
 def tensor_table(shape: ModelShape, quant: str) -> tuple[TensorSpec, ...]:
     """All tensors of `shape` quantized as `quant`, in file order.
 

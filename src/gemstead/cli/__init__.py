@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-COMMANDS = ("up", "run", "chat", "models", "plan", "hardware", "engine", "serve", "ps", "stop", "bench", "config")
+COMMANDS = (
+    *("up", "run", "chat", "models", "plan", "hardware", "engine", "serve", "ps", "stop", "bench", "doctor"),
+    *("cost", "config"),
+)
 """In the order in which `--help` lists them; each is a module here that offers `register(app)`."""
 
 

@@ -1,8 +1,8 @@
 """What a failed command prints and which code it exits with.
 
 0 done                       3 does not fit, or something is missing     5 refused by a rule
-1 a bug of ours              4 the engine or a source did not deliver  130 interrupted
-2 usage or a bad request
+1 a bug of ours              4 the engine or a source did not deliver  6 `doctor` has warnings, no error
+2 usage or a bad request                                               130 interrupted
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ EXIT_CODES: tuple[tuple[type[errors.GemsteadError], int], ...] = (
     (errors.Interrupted, 130),
 )
 INTERRUPTED = 130
+SEVERITY_CODES = {"ok": 0, "note": 0, "warning": 6, "error": 3}
+"""What `gemstead doctor` exits with, by the worst it found."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""`gemstead hardware`: what this machine has that matters for running models."""
+"""`gemstead hardware`: what this machine has that matters for running models, and what it can do at most."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ def register(app: typer.Typer) -> None:
 
 def hardware(
     on: Annotated[str | None, typer.Option("--on", help="A named machine instead of this one.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure memory bandwidth and matrix throughput again (2 s).")
+    ] = False,
     profiles: Annotated[bool, typer.Option("--profiles", help="List the named machines.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Show processor, memory and its measured bandwidth, GPUs and disk."""
+    """Show processor, memory, GPUs, disk, and the measured ceilings: memory bandwidth and matrix throughput."""
     from gemstead.app.setup import machine_named, this_machine
     from gemstead.cli.output import note, print_json, print_table
     from gemstead.hardware.profiles import load_profile, profile_names
@@ -34,7 +37,7 @@ def hardware(
             print_table(("name", "memory", "GPU", "source"), [_profile_row(machine) for machine in machines])
         return
     loaded = options.load()
-    machine = this_machine(loaded, is_fresh=True) if on is None else machine_named(loaded, on)
+    machine = this_machine(loaded, is_fresh=measure) if on is None else machine_named(loaded, on)
     if json:
         print_json("hardware/1", machine)
         return
@@ -51,7 +54,7 @@ def _profile_row(machine: Machine) -> tuple[str, str, str, str]:
 
 
 def _rows(machine: Machine) -> list[tuple[str, object]]:
-    from gemstead.cli.output import show_bytes
+    from gemstead.cli.output import show_bytes, show_figure
     from gemstead.core.units import format_bytes
 
     cpu, memory = machine.cpu, machine.memory
@@ -64,8 +67,11 @@ def _rows(machine: Machine) -> list[tuple[str, object]]:
     if memory.limit_bytes is not None:
         rows.append(("memory limit", f"{format_bytes(memory.limit_bytes)} (control group)"))
     if memory.bandwidth is not None:
-        mark = "" if memory.bandwidth.basis == "measured" else "~"
-        rows.append(("memory bandwidth", f"{mark}{memory.bandwidth.value / 1e9:.1f} GB/s ({memory.bandwidth.basis})"))
+        rows.append(("memory bandwidth", show_figure(memory.bandwidth, 1e9, "GB/s")))
+    if cpu.matmul is not None:
+        rows.append(("matrix throughput", show_figure(cpu.matmul, 1e9, "GFLOP/s")))
+    if machine.power is not None:
+        rows.append(("power at work", show_figure(machine.power, 1, "W")))
     for gpu in machine.gpus:
         kind = "shares the machine's memory" if gpu.is_unified_memory else f"{show_bytes(gpu.available)} free"
         rows.append(("GPU", f"{gpu.name}, {format_bytes(gpu.total_bytes)}, {kind}"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gemstead.cli import options
+from gemstead.cli.models_compare import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,9 @@ def register(app: typer.Typer) -> None:
         "import": import_model,
         "rm": remove,
         "verify": verify,
+        "clean": clean,
         "synth": synth,
+        "compare": compare,
     }
     for name, command in commands.items():
         group.command(name)(command)
@@ -199,6 +202,24 @@ def verify(
         print_json("verified/1", [{"name": manifest.name, "is_intact": True} for manifest in checked])
     else:
         note(f"{len(checked)} checked, all intact")
+
+
+def clean(dry_run: options.DryRun = False, json: options.Json = False) -> None:
+    """Remove what no model needs: cut pulls, quarantine, bytes without a record."""
+    from gemstead.catalog.clean import clean_store
+    from gemstead.cli.output import note, print_json
+    from gemstead.core.units import format_bytes
+
+    cleaning = clean_store(_setup().store, is_dry_run=dry_run)
+    if json:
+        print_json("cleaning/1", cleaning)
+        return
+    for path in cleaning.removed:
+        print(path)
+    what = f"{len(cleaning.removed)} leftovers, {format_bytes(cleaning.freed_bytes)}"
+    note(f"{'would remove' if dry_run else 'removed'} {what}")
+    if cleaning.kept:
+        note(f"{len(cleaning.kept)} stay: something is being fetched just now")
 
 
 def synth(

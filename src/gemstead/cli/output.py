@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gemstead.core.figures import BytesFigure
+from gemstead.core.figures import BytesFigure, Figure
 from gemstead.core.units import format_bytes
 
 
@@ -46,6 +46,13 @@ def _is_numeric(column: Iterable[str]) -> bool:
 def show_bytes(figure: BytesFigure) -> str:
     """`~118 MiB` unless it was measured."""
     return f"{'' if figure.basis == 'measured' else '~'}{format_bytes(figure.num_bytes)}"
+
+
+def show_figure(figure: Figure, scale: float, unit: str) -> str:
+    """`~17.8 GB/s +-20 % (published)`: the figure over `scale`, its error bar where there is one, its basis."""
+    mark = "" if figure.basis == "measured" else "~"
+    bar = f" +-{figure.error:.0%}" if figure.error else ""
+    return f"{mark}{figure.value / scale:.3g} {unit}{bar} ({figure.basis})"
 
 
 def is_terminal() -> bool:

@@ -1,17 +1,19 @@
-"""`gemstead plan`: what would run here, or on another machine, and what memory it needs. Fetches nothing."""
+"""`gemstead plan`: what would run here, or elsewhere, with what memory, speed and energy. Fetches nothing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from gemstead.cli import options
 
 if TYPE_CHECKING:
-    from gemstead.app.choose import Choice
-    from gemstead.core.figures import BytesFigure
-    from gemstead.core.plan import Place, Plan
+    from gemstead.app.planning import Asked
+    from gemstead.app.setup import Setup
+    from gemstead.hardware.snapshot import Machine
+    from gemstead.planner.candidate import Goal
 
 
 def register(app: typer.Typer) -> None:
@@ -24,60 +26,112 @@ def plan(
     parallel: options.Parallel = None,
     kv: options.Kv = None,
     on: Annotated[str | None, typer.Option("--on", help="A named machine (gemstead hardware --profiles).")] = None,
+    goal: Annotated[
+        str, typer.Option("--goal", help="What comes first: balanced, quality, latency, concurrency, energy.")
+    ] = "balanced",
+    users: Annotated[int | None, typer.Option("--users", help="Users who ask at the same moment.")] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", help="Tokens of one request, half prompt and half answer.")
+    ] = None,
+    ttft: Annotated[
+        float | None, typer.Option("--ttft", help="Longest wait for the first token, in seconds, for any of them.")
+    ] = None,
+    power: Annotated[float | None, typer.Option("--power", help="What the machine draws at work, in watts.")] = None,
+    what_if: Annotated[
+        bool, typer.Option("--what-if", help="Every variant, quantization and context side by side.")
+    ] = False,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Write what-if to this SVG file too.")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="Another engine's need: vllm, transformers, mlx, litert-lm.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Say what fits, by part, before anything is downloaded. Exits with 3 if it does not fit."""
-    from gemstead.app.choose import choose
-    from gemstead.app.setup import machine_named, make_setup
-    from gemstead.cli.output import note, print_json
-    from gemstead.core.errors import ModelMissing
+    """Say what fits, by part, and how fast it would be, before any download. Exits with 3 if it does not fit."""
+    from gemstead.app.planning import Asked, asked_goal, asked_machine
+    from gemstead.app.setup import make_setup
+    from gemstead.cli.output import note
+    from gemstead.planner.candidate import Aim
 
-    loaded = options.load(model__name=model, **options.plan_flags(context, parallel, kv))
-    machine = machine_named(loaded, on)
-    choice = choose(make_setup(loaded, say=note), machine, loaded.settings.model.name)
+    options.check_word("--goal", goal, list(get_args(Aim)))
+    setup = make_setup(options.load(model__name=model, **options.plan_flags(context, parallel, kv)), say=note)
+    asked = Asked(goal, users, tokens, ttft, power)  # type: ignore[arg-type]  # checked against the words of Aim
+    machine = asked_machine(setup, on, asked)
+    wanted = asked_goal(setup, machine, asked)
+    if engine is not None and engine != "llama.cpp":
+        _show_engine(setup, machine, wanted, engine, json)
+    elif what_if or picture is not None:
+        _show_cases(setup, machine, wanted, picture, json)
+    else:
+        _show_plan(setup, machine, wanted, asked, json)
+
+
+def _show_plan(setup: Setup, machine: Machine, goal: Goal, asked: Asked, json: bool) -> None:
+    from gemstead.app.choose import choose
+    from gemstead.app.planning import machines_for
+    from gemstead.cli.output import print_json
+    from gemstead.cli.plan_text import print_choice, print_machines
+    from gemstead.core.errors import DoesNotFit, ModelMissing
+
+    machines = machines_for(setup, goal) if asked.has_workload else ()
+    try:
+        choice = choose(setup, machine, setup.loaded.settings.model.name, goal)
+    except DoesNotFit:
+        if asked.has_workload and not json:
+            print_machines(machines)
+        raise
     if choice.plan is None:
         raise ModelMissing(
             f"the dimensions of {choice.model} are known once it is here", hint=f"gemstead models pull {choice.model}"
         )
     if json:
-        print_json("plan/1", {"machine": machine.name, "plan": choice.plan, "advice": choice.advice})
+        body = {"machine": machine.name, "plan": choice.plan, "advice": choice.advice, "machines": machines}
+        print_json("plan/1", body)
+        return
+    print_choice(choice, choice.plan, machine.name)
+    if asked.has_workload:
+        print_machines(machines)
+
+
+def _show_cases(setup: Setup, machine: Machine, goal: Goal, picture: Path | None, json: bool) -> None:
+    from gemstead.app.planning import cases_of
+    from gemstead.cli.output import note, print_json
+    from gemstead.cli.plan_text import print_cases
+    from gemstead.core.errors import RequestInvalid
+    from gemstead.planner.fit import find_budget
+    from gemstead.planner.picture import what_if_svg
+
+    cases = cases_of(setup, machine, goal, setup.loaded.settings.model.name)
+    if not cases:
+        raise RequestInvalid("no file of Gemma 4 has this name", hint="gemstead models list --available")
+    if json:
+        print_json("what-if/1", {"machine": machine.name, "cases": cases})
     else:
-        _print(choice, choice.plan, machine.name)
+        print_cases(cases, machine.name)
+    if picture is not None:
+        budget = find_budget(machine, goal)
+        free_bytes = budget.host_available.num_bytes + (budget.gpu_available.num_bytes if budget.gpu_available else 0)
+        _write(picture, what_if_svg(cases, machine.name, free_bytes))
+        note(f"the picture is in {picture}")
 
 
-def _print(choice: Choice, plan: Plan, machine: str) -> None:
-    from gemstead.cli.output import print_table, show_bytes
-    from gemstead.core.units import format_bytes
+def _show_engine(setup: Setup, machine: Machine, goal: Goal, engine: str, json: bool) -> None:
+    from gemstead.app.planning import engine_needs
+    from gemstead.cli.output import print_json
+    from gemstead.cli.plan_text import print_needs
 
-    slots = f", {plan.num_slots} slots" if plan.num_slots > 1 else ""
-    print(
-        f"{plan.model} fits on {machine}: {plan.quant}, context {plan.context_length}{slots}, KV {plan.kv_cache_dtype}"
-    )
-    print()
-    rows: list[tuple[str, ...]] = [
-        (part.name.replace("_", " "), part.place, show_bytes(part.size), _basis(part.size.basis, part.size.error))
-        for part in plan.memory
-        if not part.is_reclaimable
-    ]
-    places: tuple[tuple[Place, BytesFigure | None], ...] = (("host", plan.host_available), ("gpu", plan.gpu_available))
-    for place, available in places:
-        if available is not None and (needed := plan.resident_bytes(place)):
-            rows.append(("total", place, f"~{format_bytes(needed)}", f"of {show_bytes(available)} free"))
-    print_table(("memory", "place", "size", "basis"), rows)
-    reclaimable = sum(part.size.num_bytes for part in plan.memory if part.is_reclaimable)
-    print()
-    if reclaimable:
-        print(f"another ~{format_bytes(reclaimable)} of the file is mapped and may be dropped by the system")
-    if plan.download_bytes:
-        print(f"to download: {format_bytes(plan.download_bytes)}")
-    for reason in (*(choice.advice.reasons if choice.advice else ()), *plan.reasons):
-        print(f"- {reason}")
-    for warning in plan.warnings:
-        print(f"warning: {warning}")
-    if choice.advice and choice.advice.alternatives:
-        print()
-        print("also fits: " + ", ".join(other.model for other in choice.advice.alternatives[:4]))
+    needs = engine_needs(setup, machine, goal, engine, setup.loaded.settings.model.name)
+    if json:
+        print_json("engine-needs/1", {"machine": machine.name, "needs": needs})
+    else:
+        print_needs(needs, engine, machine.name)
 
 
-def _basis(basis: str, error: float | None) -> str:
-    return f"{basis}, within {error:.1%}" if error else f"{basis}, exact" if error == 0 else basis
+def _write(path: Path, text: str) -> None:
+    from gemstead.core.errors import RequestInvalid
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise RequestInvalid(
+            f"{path} cannot be written: {exc.strerror}", param="picture", hint="use --picture what-if.svg"
+        ) from exc

@@ -54,6 +54,7 @@ class _BarReporter:
         self._rates = _Rates()
 
     def __call__(self, event: ProgressEvent) -> None:
+        rate = self._rates.rate(event)
         if event.is_done:
             self._finish(event)
             return
@@ -66,7 +67,7 @@ class _BarReporter:
             self._tasks[event.task],
             completed=event.done,
             total=event.total,
-            amount=_amount(event, self._rates.rate(event)),
+            amount=_amount(event, rate),
             note=event.note or "",
         )
 
@@ -108,6 +109,8 @@ class _Rates:
     def rate(self, event: ProgressEvent) -> float | None:
         began, done = self._start.setdefault(event.task, (time.monotonic(), event.done))
         elapsed_s = time.monotonic() - began
+        if event.is_done:
+            del self._start[event.task]
         return (event.done - done) / elapsed_s if elapsed_s > 0.5 else None
 
 

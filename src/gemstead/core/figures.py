@@ -21,6 +21,16 @@ class Figure(msgspec.Struct, frozen=True):
     error: float | None = None
     source: str | None = None
 
+    @property
+    def low(self) -> float:
+        """The lower end of the error bar; the value itself where the error is not known."""
+        return self.value * (1 - min(1.0, self.error or 0.0))
+
+    @property
+    def high(self) -> float:
+        """The upper end of the error bar, likewise."""
+        return self.value * (1 + (self.error or 0.0))
+
 
 class BytesFigure(msgspec.Struct, frozen=True):
     """A whole number of bytes with its basis; see `Figure`."""

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from gemstead.core.figures import BytesFigure
+from gemstead.core.speed import Speed
 
 KvCacheDtype: TypeAlias = Literal["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 
@@ -60,6 +61,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Host memory the engine may fill later with earlier prompts; taken from what the parts above leave over."""
     num_context_checkpoints: int = 0
     """Copies of one slot's sliding KV cache the engine may keep later, per slot; likewise."""
+    speed: Speed | None = None
+    """Predicted; None where the machine's memory bandwidth is not known."""
     reasons: tuple[str, ...] = ()
     """Why these choices, one short sentence each."""
     warnings: tuple[str, ...] = ()

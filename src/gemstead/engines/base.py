@@ -75,6 +75,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
     why: str
     hint: str
+    is_out_of_memory: bool = False
 
 
 class StreamDecoder(Protocol):

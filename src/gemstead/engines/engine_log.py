@@ -61,7 +61,7 @@ class EngineLog:
 
     def _rotate(self) -> None:
         self.close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.path.exists():
             self.path.replace(self.path.with_name(self.path.name + ".1"))
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

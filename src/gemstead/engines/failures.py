@@ -15,7 +15,9 @@ SHOWN_LINES = 5
 """Last words shown where they do not tell the cause; the log has the rest."""
 
 _BY_SIGNAL = {
-    signal.SIGKILL: Diagnosis("the system killed it, most likely because memory ran out", "gemstead plan"),
+    signal.SIGKILL: Diagnosis(
+        "the system killed it, most likely because memory ran out", "gemstead plan", is_out_of_memory=True
+    ),
     signal.SIGILL: Diagnosis(
         "it was built for another CPU", "remove its folder, then run: gemstead engine install llama_cpp"
     ),

@@ -1,9 +1,9 @@
-"""Builds llama-server from the pinned source, for exactly this CPU.
+"""Builds llama-server and llama-bench from the pinned source, for exactly this CPU.
 
 engines/llama.cpp/
   .install.lock                  one installation at a time
   work-<release>/                archive, source, build tree, build.log: kept when cut, so that the next try goes on
-  <release>/bin/llama-server     appears whole, with install.json, LICENSE, build.log and models/
+  <release>/bin/llama-server     appears whole, with llama-bench, install.json, LICENSE, build.log and models/
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ FLAGS = (
 """A server without web pages, TLS or network code of its own: it listens on a private socket."""
 
 
+TARGETS = ("llama-server", "llama-bench")
+"""llama-bench is what `gemstead bench` is compared with: the same code, measured without HTTP. It shares nearly
+everything with the server: 17 s of one core on top."""
+
+
 def install(engines_dir: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
     """The llama-server of the pinned release, built if it is not there yet. Takes minutes; a cut build goes on.
 
@@ -101,7 +106,7 @@ def build_flags(tools: BuildTools, machine: Machine) -> tuple[str, ...]:
 
 def _build(home: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
     tools = find_build_tools()
-    machine = probe(home, measure_bandwidth=False)
+    machine = probe(home)
     flags = build_flags(tools, machine)
     if any(gpu.vendor == "nvidia" for gpu in machine.gpus) and flags == FLAGS:
         progress(ProgressEvent(TASK, unit="steps", note="an NVIDIA GPU, but no nvcc: it will not be used"))
@@ -117,7 +122,7 @@ def _build(home: Path, environ: Mapping[str, str], progress: Progress) -> Instal
         *(f"-DCMAKE_MAKE_PROGRAM={tools.make_program}", *flags),
     )
     jobs = num_jobs(machine.cpu.usable_cores, machine.memory.available.num_bytes)
-    compile_ = (tools.cmake, "--build", str(build), "--target", "llama-server", "--parallel", str(jobs))
+    compile_ = (tools.cmake, "--build", str(build), "--target", *TARGETS, "--parallel", str(jobs))
     log = work / "build.log"
     log.unlink(missing_ok=True)
     _configure(configure, build, environ, log, progress)
@@ -146,7 +151,8 @@ def _publish(home: Path, source: Path, build: Path, log: Path, compiler: str, fl
     shutil.rmtree(partial, ignore_errors=True)
     program = partial / PROGRAM_NAME
     program.parent.mkdir(parents=True)
-    shutil.copy2(build / PROGRAM_NAME, program)
+    for name in TARGETS:
+        shutil.copy2(build / "bin" / name, program.parent / name)
     shutil.copy2(source / "LICENSE", partial)
     copy_references(source, partial)
     shutil.copy2(log, partial / log.name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from gemstead.engines.base import Diagnosis
 from gemstead.engines.llama_cpp_receipt import INSTALL_HINT
 
@@ -22,7 +24,7 @@ _SIGNS = (
     ),
     (
         r"out of memory|failed to allocate|unable to allocate|cannot allocate memory|std::bad_alloc",
-        Diagnosis("there was not enough memory", "gemstead plan"),
+        Diagnosis("there was not enough memory", "gemstead plan", is_out_of_memory=True),
     ),
     (
         r"invalid magic|within the file bounds|failed to read|invalid split|missing tensor|wrong number of tensors",
@@ -56,5 +58,6 @@ def diagnose(tail: Sequence[str]) -> Diagnosis | None:
     for line in tail:
         for pattern, diagnosis in _SIGNS:
             if re.search(pattern, line, re.IGNORECASE):
-                return Diagnosis(f"{diagnosis.why}: {_LINE_HEAD.sub('', line).strip()}", diagnosis.hint)
+                why = f"{diagnosis.why}: {_LINE_HEAD.sub('', line).strip()}"
+                return msgspec.structs.replace(diagnosis, why=why)
     return None

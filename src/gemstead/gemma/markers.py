@@ -54,7 +54,8 @@ MARKERS: dict[str, Marker] = {
 
 _LONGEST = max(map(len, MARKERS))
 _PREFIXES = frozenset(marker[:length] for marker in MARKERS for length in range(1, len(marker)))
-_MARKER = re.compile("|".join(re.escape(marker) for marker in sorted(MARKERS, key=len, reverse=True)))
+MARKER = re.compile("|".join(re.escape(marker) for marker in sorted(MARKERS, key=len, reverse=True)))
+"""One marker, the longest that stands there."""
 
 
 class MarkerScanner:
@@ -89,7 +90,7 @@ def _held_from(text: str) -> int:
 
 def _pieces(text: str) -> Iterator[tuple[Marker | None, str]]:
     start = 0
-    for found in _MARKER.finditer(text):
+    for found in MARKER.finditer(text):
         if found.start() > start:
             yield None, text[start : found.start()]
         yield MARKERS[found[0]], found[0]

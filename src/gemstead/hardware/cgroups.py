@@ -56,6 +56,15 @@ def cpu_quota(membership: str, root: Path = CGROUP_ROOT) -> float | None:
     return min(quotas, default=None)
 
 
+def oom_kills(membership: str, root: Path = CGROUP_ROOT) -> int | None:
+    """How many processes of our own group the kernel has killed because memory ran out; None where it does not tell."""
+    for folder, is_v2 in _groups(membership, "memory", root):
+        counters = _read_counters(folder / ("memory.events" if is_v2 else "memory.oom_control"))
+        if "oom_kill" in counters:
+            return counters["oom_kill"]
+    return None
+
+
 def _groups(membership: str, controller: str, root: Path) -> Iterator[tuple[Path, bool]]:
     """Folders of our group and its ancestors that exist, with whether they are version 2."""
     for line in membership.splitlines():

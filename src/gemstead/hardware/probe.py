@@ -1,4 +1,4 @@
-"""Looks at this machine: processor, memory and its limits, bandwidth, GPUs, disk. What fails becomes a note."""
+"""Looks at this machine: processor, memory and its limits, GPUs, disk. What fails becomes a note."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from gemstead.core.figures import BytesFigure, Figure
-from gemstead.hardware import bandwidth, cgroups, linux
+from gemstead.core.figures import BytesFigure
+from gemstead.hardware import cgroups, linux
 from gemstead.hardware.amd import probe_amd
 from gemstead.hardware.apple import probe_apple_cpu, probe_apple_gpu
 from gemstead.hardware.nvidia import probe_nvidia
@@ -23,17 +23,15 @@ T = TypeVar("T")
 THIS_MACHINE = "this machine"
 
 
-def probe(disk_path: Path, *, measure_bandwidth: bool = True) -> Machine:
-    """This machine now. `disk_path` is where models are kept, existing or not; `measure_bandwidth` takes a second.
+def probe(disk_path: Path) -> Machine:
+    """This machine now, its ceilings not measured. `disk_path` is where models are kept, existing or not.
 
     Never raises for what cannot be found out: see `Machine.notes`.
     """
     notes: list[str] = []
-    membership = _read_membership()
+    membership = read_membership()
     cpu = _noted(notes, lambda: _probe_cpu(membership)) or _plain_cpu()
     memory = _probe_memory(membership)
-    if measure_bandwidth:
-        memory = _with_bandwidth(memory, cpu, notes)
     return Machine(
         name=THIS_MACHINE,
         origin="probed",
@@ -61,7 +59,8 @@ def _noted(notes: list[str], probe_part: Callable[[], T]) -> T | None:
         return None
 
 
-def _read_membership() -> str:
+def read_membership() -> str:
+    """The control groups of this process, as `hardware.cgroups` takes them; empty without any."""
     try:
         return Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -123,15 +122,6 @@ def _probe_memory(membership: str) -> Memory:
         available=BytesFigure(free_bytes, "measured", 0.05, "free now, droppable file pages included"),
         limit_bytes=limit_bytes,
     )
-
-
-def _with_bandwidth(memory: Memory, cpu: Cpu, notes: list[str]) -> Memory:
-    figure: Figure | None = bandwidth.measure_bandwidth(
-        cpu.usable_cores, cpu.last_level_cache_bytes, memory.available.num_bytes
-    )
-    if figure is None:
-        notes.append("too little free memory to measure its bandwidth")
-    return Memory(memory.total_bytes, memory.available, memory.limit_bytes, figure)
 
 
 def _probe_gpus(memory: Memory, notes: list[str]) -> tuple[Gpu, ...]:

@@ -20,12 +20,16 @@ _GPU_RESERVED_BYTES = 512 * MIB
 _RATED_ERROR = 0.2
 """How far programs stay below a memory's rated bandwidth, roughly."""
 
+_PEAK_ERROR, _POWER_ERROR = 0.3, 0.3
+"""Clocks under load are lower than rated, and power changes with the load."""
+
 
 class _GpuProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     vendor: Vendor
     memory: str
     bandwidth_gb_per_s: float
+    matmul_tflops: float
     is_unified_memory: bool = False
 
 
@@ -40,6 +44,8 @@ class _Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis: Basis
     source: str
     read: datetime.date
+    matmul_gflops: float
+    power_w: float
     gpu: _GpuProfile | None = None
 
 
@@ -70,6 +76,7 @@ def load_profile(name: str) -> Machine:
             logical_cores=profile.cores,
             usable_cores=profile.cores,
             instruction_sets=tuple(sorted(profile.instruction_sets)),
+            matmul=Figure(profile.matmul_gflops * 1e9, "assumed", _PEAK_ERROR, "cores x clock x lanes"),
         ),
         memory=Memory(
             total_bytes=total,
@@ -78,6 +85,28 @@ def load_profile(name: str) -> Machine:
         ),
         gpus=(_gpu(profile.gpu, free, source),) if profile.gpu else (),
         source=source,
+        power=Figure(profile.power_w, "assumed", _POWER_ERROR, "the whole machine while it generates"),
+    )
+
+
+def with_rated_gpus(machine: Machine) -> Machine:
+    """`machine` with the published bandwidth and matrix throughput of the GPUs that a profile knows by name.
+
+    Drivers tell neither; a GPU that no profile has stays without.
+    """
+    rated = {profile.gpu.name: profile.gpu for profile in _load().values() if profile.gpu}
+    gpus = tuple(_rated(gpu, rated.get(gpu.name)) for gpu in machine.gpus)
+    return msgspec.structs.replace(machine, gpus=gpus)
+
+
+def _rated(gpu: Gpu, profile: _GpuProfile | None) -> Gpu:
+    if profile is None or gpu.bandwidth is not None:
+        return gpu
+    source = "the maker's rating"
+    return msgspec.structs.replace(
+        gpu,
+        bandwidth=Figure(profile.bandwidth_gb_per_s * 1e9, "published", _RATED_ERROR, source),
+        matmul=Figure(profile.matmul_tflops * 1e12, "published", _PEAK_ERROR, source),
     )
 
 
@@ -91,6 +120,7 @@ def _gpu(profile: _GpuProfile, host_free_bytes: int, source: str) -> Gpu:
         available=BytesFigure(free, "assumed", 0.05),
         is_unified_memory=profile.is_unified_memory,
         bandwidth=Figure(profile.bandwidth_gb_per_s * 1e9, "published", _RATED_ERROR, source),
+        matmul=Figure(profile.matmul_tflops * 1e12, "published", _PEAK_ERROR, source),
     )
 
 

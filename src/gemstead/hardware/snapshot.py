@@ -18,7 +18,8 @@ class Cpu(msgspec.Struct, frozen=True):
 
     `instruction_sets` in one spelling for every system: sse4_2, avx, avx2, bmi2, f16c, fma, avx512f, avx512bw,
     avx512vl, avx512_vnni, avx512_bf16, avx_vnni, amx_tile, amx_int8, amx_bf16; neon, fp16, dotprod, i8mm, bf16, sve,
-    sve2, sme. Unknown counts are None.
+    sve2, sme. Unknown counts are None. `matmul` is the matrix throughput of the usable cores together, in operations
+    per second on 32-bit floats (a multiplication and an addition are two).
     """
 
     model: str | None
@@ -28,6 +29,7 @@ class Cpu(msgspec.Struct, frozen=True):
     usable_cores: int
     instruction_sets: tuple[str, ...] = ()
     last_level_cache_bytes: int | None = None
+    matmul: Figure | None = None
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -43,7 +45,10 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 class Gpu(msgspec.Struct, frozen=True):
-    """One accelerator. `is_unified_memory`: it has no memory of its own but uses the machine's, up to `total_bytes`."""
+    """One accelerator. `is_unified_memory`: it has no memory of its own but uses the machine's, up to `total_bytes`.
+
+    `matmul` in operations per second on 16-bit floats with 32-bit sums, dense; where there are matrix units, theirs.
+    """
 
     name: str
     vendor: Vendor
@@ -52,6 +57,7 @@ class Gpu(msgspec.Struct, frozen=True):
     driver: str | None = None
     is_unified_memory: bool = False
     bandwidth: Figure | None = None
+    matmul: Figure | None = None
 
 
 class Disk(msgspec.Struct, frozen=True):
@@ -62,7 +68,10 @@ class Disk(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Everything a plan depends on. `notes` says what could not be found out, one sentence each."""
+    """Everything a plan depends on. `notes` says what could not be found out, one sentence each.
+
+    `power` is what the whole machine draws while it generates, in watts; None: neither measured nor stated.
+    """
 
     name: str
     origin: Origin
@@ -72,6 +81,7 @@ class Machine(msgspec.Struct, frozen=True):
     disk: Disk | None = None
     notes: tuple[str, ...] = ()
     source: str | None = None
+    power: Figure | None = None
 
     @property
     def has_unified_memory(self) -> bool:

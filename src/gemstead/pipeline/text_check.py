@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, TypeAlias
 
 from gemstead.core.errors import ReplyBroken
 from gemstead.core.facts import ModelFacts
 from gemstead.core.types import ChatRequest, Event, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Warning
 from gemstead.gemma.garbage import GarbageKind, GarbageWatch
-from gemstead.gemma.markers import MARKERS
+from gemstead.gemma.markers import MARKER
 from gemstead.gemma.reply import ReplyParser
 from gemstead.pipeline.catches import Repairs
 from gemstead.pipeline.token_filter import TokenFilter, token_set
@@ -18,8 +17,6 @@ Stream: TypeAlias = Literal["text", "reasoning", "arguments"]
 
 LOOP_SHOWN_CHARS = 500
 """Of the piece of text in which a loop was seen; a piece may be all that came in one read."""
-
-_GEMMA_TOKEN = re.compile("|".join(re.escape(marker) for marker in sorted(MARKERS, key=len)))
 
 _CALL_LEAKS = frozenset({"unclosed_call", "repaired_call", "unparsed_call"})
 """What the parser says of calls; they are told by themselves."""
@@ -79,7 +76,7 @@ class TextCheck:
 
     def find_leak(self, text: str) -> str | None:
         """A control token of this model in a text that must have none."""
-        pattern = _GEMMA_TOKEN if self._is_gemma else self._tokens.pattern if self._tokens else None
+        pattern = MARKER if self._is_gemma else self._tokens.pattern if self._tokens else None
         found = pattern.search(text) if pattern else None
         return found[0] if found else None
 

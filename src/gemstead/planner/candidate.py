@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -10,6 +11,7 @@ from gemstead.catalog.tensors import TensorSpec, file_bytes, tensor_table
 from gemstead.core.errors import NameUnknown, RequestInvalid
 from gemstead.core.plan import KvCacheDtype
 from gemstead.core.shapes import ModelShape
+from gemstead.core.speed import Workload
 from gemstead.planner.kv_cache import DEFAULT_UBATCH_TOKENS
 from gemstead.planner.weights import FileTensor
 
@@ -41,10 +43,16 @@ class Candidate(msgspec.Struct, frozen=True):
         return f"{self.model} {self.quant}"
 
 
+Aim: TypeAlias = Literal["balanced", "quality", "latency", "concurrency", "energy"]
+"""What advice puts first; see `planner/aims.py`."""
+
+
 class Goal(msgspec.Struct, frozen=True):
     """What the user wants. `context_length` None: the planner chooses; it is what one slot holds.
 
     `headroom` is the share of the free memory to leave free. `can_use_gpu` False: the engine has no GPU support.
+    `workload` is what speed is predicted for, `aim` what advice prefers among what fits. `can_quantize_kv`: where the
+    KV cache of `kv_cache_dtype` does not fit, advice may take one of 8 bits.
     """
 
     context_length: int | None = None
@@ -54,6 +62,9 @@ class Goal(msgspec.Struct, frozen=True):
     headroom: float = 0.1
     can_use_gpu: bool = True
     ubatch_tokens: int = DEFAULT_UBATCH_TOKENS
+    workload: Workload = Workload()
+    aim: Aim = "balanced"
+    can_quantize_kv: bool = False
 
 
 class Weights(msgspec.Struct, frozen=True):

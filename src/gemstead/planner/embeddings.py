@@ -20,7 +20,7 @@ from gemstead.planner.buffers import COMPUTE_ERROR, RUNTIME_ERROR, compute_buffe
 from gemstead.planner.candidate import Candidate, Goal, find_weights
 from gemstead.planner.fit import find_budget
 from gemstead.planner.kv_cache import kv_cells
-from gemstead.planner.memory import Placement, memory_parts
+from gemstead.planner.memory import Placement, memory_parts, place_weights
 
 _F32_BYTES = 4
 _LIVE_ROWS = 4
@@ -74,7 +74,8 @@ def _parts(candidate: Candidate, chat: Plan, goal: Goal, placement: Placement) -
     """Every part it takes; of the weights, what the engine of `chat` does not keep in memory anyway."""
     shape, tokens = candidate.shape, goal.ubatch_tokens
     alone = msgspec.structs.replace(candidate, mmproj_bytes=None, mmproj_path=None)
-    planned = memory_parts(alone, find_weights(alone), (), goal, tokens, placement)
+    placed = place_weights(alone, find_weights(alone), ())
+    planned = memory_parts(alone, placed, goal, tokens, placement)
     kept_bytes = sum(
         part.size.num_bytes
         for part in chat.memory

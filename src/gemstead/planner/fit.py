@@ -9,8 +9,8 @@ import msgspec
 from gemstead.core.figures import BytesFigure
 from gemstead.core.plan import MemoryPart, Place
 from gemstead.hardware.snapshot import Machine
-from gemstead.planner.candidate import Candidate, Goal, Weights
-from gemstead.planner.memory import CPU_ONLY, Placement, memory_parts
+from gemstead.planner.candidate import Candidate, Goal
+from gemstead.planner.memory import CPU_ONLY, PlacedWeights, Placement, memory_parts
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -56,16 +56,14 @@ def find_budget(machine: Machine, goal: Goal) -> Budget:
     return budget
 
 
-def find_fit(
-    candidate: Candidate, weights: Weights, machine: Machine, goal: Goal, context_length: int, budget: Budget
-) -> Fit:
+def find_fit(candidate: Candidate, placed: PlacedWeights, goal: Goal, context_length: int, budget: Budget) -> Fit:
     """The layout with the most layers on the GPU that fits, or the one that lacks least.
 
     Raises: RequestInvalid if the KV cache's type does not suit the model.
     """
 
     def lay_out(placement: Placement) -> tuple[MemoryPart, ...]:
-        return memory_parts(candidate, weights, machine.cpu.instruction_sets, goal, context_length, placement)
+        return memory_parts(candidate, placed, goal, context_length, placement)
 
     everything = candidate.shape.num_layers + 1
     if budget.unified_bytes is not None:

@@ -21,7 +21,7 @@ from gemstead.planner.buffers import (
 )
 from gemstead.planner.candidate import Candidate, Goal, Weights
 from gemstead.planner.kv_cache import KvCells, kv_cells
-from gemstead.planner.weights import WeightBuffers, split_weights
+from gemstead.planner.weights import WeightBuffers, WeightLayout, lay_out_weights
 
 _MMPROJ_ERROR = 0.3
 """The projector's own compute buffer depends on the image; nothing published says how large it grows."""
@@ -46,13 +46,27 @@ class Placement(msgspec.Struct, frozen=True):
 CPU_ONLY = Placement()
 
 
+class PlacedWeights(msgspec.Struct, frozen=True):
+    """A candidate's weights, laid out once for each way they may be kept: `whole` where a GPU that shares the memory
+    reads them as they are, `woven` where the CPU takes part."""
+
+    weights: Weights
+    whole: WeightLayout
+    woven: WeightLayout
+
+
+def place_weights(candidate: Candidate, weights: Weights, instruction_sets: Collection[str]) -> PlacedWeights:
+    """Ready for `memory_parts`, which a search for the best layout calls many times."""
+    num_layers = candidate.shape.num_layers
+    return PlacedWeights(
+        weights,
+        whole=lay_out_weights(weights.tensors, num_layers, ()),
+        woven=lay_out_weights(weights.tensors, num_layers, instruction_sets),
+    )
+
+
 def memory_parts(
-    candidate: Candidate,
-    weights: Weights,
-    instruction_sets: Collection[str],
-    goal: Goal,
-    context_length: int,
-    placement: Placement = CPU_ONLY,
+    candidate: Candidate, placed: PlacedWeights, goal: Goal, context_length: int, placement: Placement = CPU_ONLY
 ) -> tuple[MemoryPart, ...]:
     """The table of memory for slots of `context_length` tokens, in bytes with basis and error bar.
 
@@ -62,7 +76,7 @@ def memory_parts(
     cells = kv_cells(
         shape, context_length, goal.num_slots, ubatch_tokens=goal.ubatch_tokens, is_unified=goal.is_kv_unified
     )
-    parts = _weight_parts(candidate, weights, instruction_sets, placement)
+    parts = _weight_parts(candidate, placed, placement)
     parts += _kv_parts(candidate, goal, cells, placement)
     compute = compute_buffer_bytes(shape, cells, goal.num_slots, goal.ubatch_tokens)
     parts.append(_part("compute_buffer", placement.gpu_place, compute, COMPUTE_ERROR))
@@ -78,19 +92,16 @@ def memory_parts(
     return tuple(part for part in parts if part.size.num_bytes)
 
 
-def _weight_parts(
-    candidate: Candidate, weights: Weights, instruction_sets: Collection[str], placement: Placement
-) -> list[MemoryPart]:
-    num_layers = candidate.shape.num_layers
-    if not weights.tensors:
+def _weight_parts(candidate: Candidate, placed: PlacedWeights, placement: Placement) -> list[MemoryPart]:
+    if not placed.weights.tensors:
         # Only the size of the file is known. Rearranged copies change where weights are, not how much must stay.
         return [MemoryPart("weights", placement.gpu_place, BytesFigure(candidate.file_bytes or 0, "published", 0.02))]
-    if placement.has_gpu and placement.is_unified_memory and placement.gpu_layers > num_layers:
+    if placement.has_gpu and placement.is_unified_memory and placement.gpu_layers > candidate.shape.num_layers:
         # The GPU reads the same memory: one copy of everything, nothing rearranged for the CPU.
-        buffers = split_weights(weights.tensors, num_layers, instruction_sets=())
+        buffers = placed.whole.split()
     else:
-        buffers = split_weights(weights.tensors, num_layers, instruction_sets, placement.gpu_layers)
-    return _sized_parts(buffers, weights, placement)
+        buffers = placed.woven.split(placement.gpu_layers)
+    return _sized_parts(buffers, placed.weights, placement)
 
 
 def _sized_parts(buffers: WeightBuffers, weights: Weights, placement: Placement) -> list[MemoryPart]:

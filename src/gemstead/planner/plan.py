@@ -8,12 +8,17 @@ import msgspec
 
 from gemstead.core.errors import DoesNotFit, RequestInvalid
 from gemstead.core.plan import Plan
+from gemstead.core.speed import Speed
 from gemstead.core.units import format_bytes
 from gemstead.hardware.snapshot import Machine
 from gemstead.planner.caches import bound_caches
-from gemstead.planner.candidate import Candidate, Goal, check_goal, find_weights
+from gemstead.planner.candidate import Candidate, Goal, Weights, check_goal, find_weights
 from gemstead.planner.fit import Budget, Fit, find_budget, find_fit
 from gemstead.planner.kv_cache import kv_cache_bytes
+from gemstead.planner.memory import place_weights
+from gemstead.planner.speed import Layout, Model, predict_speed
+from gemstead.planner.traffic import gguf_traffic
+from gemstead.planner.units import find_units
 
 ENGINE = "llama.cpp"
 
@@ -22,6 +27,20 @@ USUAL_CONTEXT = 32_768
 
 SMALLEST_CONTEXT = 2048
 """Below this a chat hardly fits; the planner does not go there by itself."""
+
+
+class Shortage(msgspec.Struct, frozen=True):
+    """Why a candidate does not fit: at its shortest context it needs `needed_bytes` of the host, and lacks some."""
+
+    context_length: int
+    needed_bytes: int
+    missing_bytes: int
+
+    def describe(self, candidate: Candidate, machine: Machine) -> str:
+        return (
+            f"{candidate.label} needs {format_bytes(self.needed_bytes)} of memory at a context of "
+            f"{self.context_length}, {format_bytes(self.missing_bytes)} more than {machine.name} has to give"
+        )
 
 
 def make_plan(
@@ -33,15 +52,28 @@ def make_plan(
     be meant or a file whose size nobody knows.
     """
     goal = goal or Goal()
+    found = seek_plan(candidate, machine, goal)
+    if isinstance(found, Shortage):
+        raise _refusal(candidate, machine, goal, found, alternatives)
+    return found
+
+
+def seek_plan(candidate: Candidate, machine: Machine, goal: Goal) -> Plan | Shortage:
+    """As `make_plan`, but what does not fit is an answer too: a comparison of many asks for no advice on each.
+
+    Raises: RequestInvalid, likewise.
+    """
     check_goal(goal, candidate.shape)
-    contexts = list(_contexts(goal, candidate.shape.max_context))
     budget, weights = find_budget(machine, goal), find_weights(candidate)
-    for context_length in contexts:
-        fit = find_fit(candidate, weights, machine, goal, context_length, budget)
+    placed = place_weights(candidate, weights, machine.cpu.instruction_sets)
+    fit, context_length = None, 0
+    for context_length in _contexts(goal, candidate.shape.max_context):
+        fit = find_fit(candidate, placed, goal, context_length, budget)
         if fit.is_fitting:
-            return _plan(candidate, machine, goal, context_length, fit, budget)
-    smallest = contexts[-1]
-    raise _refusal(candidate, machine, msgspec.structs.replace(goal, context_length=smallest), alternatives)
+            plan = _plan(candidate, machine, goal, context_length, fit, budget)
+            return msgspec.structs.replace(plan, speed=_speed(candidate, weights, machine, goal, plan))
+    assert fit is not None
+    return Shortage(context_length, budget.host_bytes + fit.missing_bytes, fit.missing_bytes)
 
 
 def _contexts(goal: Goal, max_context: int) -> Iterator[int]:
@@ -91,6 +123,17 @@ def _plan(candidate: Candidate, machine: Machine, goal: Goal, context_length: in
     )
 
 
+def _speed(candidate: Candidate, weights: Weights, machine: Machine, goal: Goal, plan: Plan) -> Speed | None:
+    """None too where only the size of the file is known: what one token reads of it then is not."""
+    if not weights.tensors:
+        return None
+    traffic = gguf_traffic(weights.tensors, weights.scale)
+    units = find_units(machine, plan.engine, candidate.shape.num_layers, plan.gpu_layers or 0)
+    model = Model(candidate.shape, traffic, candidate.quant, plan.kv_cache_dtype)
+    layout = Layout(units, plan.context_length, plan.num_slots, plan.ubatch_tokens, machine.power)
+    return predict_speed(model, layout, goal.workload)
+
+
 def _download_bytes(candidate: Candidate) -> int | None:
     """What is still to be fetched; None if the size is unknown or nothing is missing."""
     if candidate.model_path is not None:
@@ -127,16 +170,15 @@ def _warnings(candidate: Candidate, machine: Machine, fit: Fit) -> Iterator[str]
         yield "the memory of several GPUs is counted as one: each needs its own buffers, so less may fit"
 
 
-def _refusal(candidate: Candidate, machine: Machine, goal: Goal, alternatives: Sequence[Candidate]) -> DoesNotFit:
-    assert goal.context_length is not None
-    budget = find_budget(machine, goal)
-    fit = find_fit(candidate, find_weights(candidate), machine, goal, goal.context_length, budget)
-    needed = budget.host_bytes + fit.missing_bytes
+def _refusal(
+    candidate: Candidate, machine: Machine, goal: Goal, shortage: Shortage, alternatives: Sequence[Candidate]
+) -> DoesNotFit:
+    goal = msgspec.structs.replace(goal, context_length=shortage.context_length)
+    free_bytes = machine.memory.available.num_bytes
     return DoesNotFit(
-        f"{candidate.label} needs {format_bytes(needed)} of memory at a context of {goal.context_length}, "
-        f"{format_bytes(fit.missing_bytes)} more than {machine.name} has to give",
-        missing_bytes=fit.missing_bytes,
-        why=f"{format_bytes(budget.host_available.num_bytes)} are free and {goal.headroom:.0%} of them stay free",
+        shortage.describe(candidate, machine),
+        missing_bytes=shortage.missing_bytes,
+        why=f"{format_bytes(free_bytes)} are free and {goal.headroom:.0%} of them stay free",
         hint=_nearest_choice(candidate, machine, goal, alternatives),
     )
 
@@ -182,11 +224,8 @@ def _halves(context: int) -> Iterator[int]:
 
 
 def _fits(candidate: Candidate, machine: Machine, goal: Goal) -> bool:
-    assert goal.context_length is not None
-    budget = find_budget(machine, goal)
     try:
-        weights = find_weights(candidate)
-        return find_fit(candidate, weights, machine, goal, goal.context_length, budget).is_fitting
+        return isinstance(seek_plan(candidate, machine, goal), Plan)
     except RequestInvalid:
         # An alternative that cannot even be sized, or whose rows a denser cache does not suit, is none.
         return False

@@ -6,13 +6,12 @@ last one down, the output layer first) and src/llama-model-loader.cpp (`get_mapp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
 
 from gemstead.catalog.ggml_types import GgmlType, tensor_bytes
-from gemstead.core.shapes import ModelShape
 from gemstead.planner.repack import is_repacked
 
 
@@ -27,7 +26,7 @@ class FileTensor(Protocol):
     def ggml_type(self) -> GgmlType: ...
 
 
-_LOOKUP_TENSORS = frozenset({"token_embd.weight", "per_layer_token_embd.weight"})
+LOOKUP_TENSORS = frozenset({"token_embd.weight", "per_layer_token_embd.weight"})
 """Rows of these are looked up by token id, on the host, whatever is offloaded."""
 
 _OUTPUT_TENSORS = frozenset({"output.weight", "output_norm.weight"})
@@ -46,55 +45,73 @@ class WeightBuffers(msgspec.Struct, frozen=True):
     gpu_bytes: int
 
 
-class _Placed(msgspec.Struct, frozen=True):
-    """One tensor in the file, and who computes with it."""
+class _Group(msgspec.Struct):
+    """Tensors that are placed together: one layer's, or the looked-up tables. Bytes, and where in the file they lie.
 
-    tensor: FileTensor
-    start: int
-    num_bytes: int
-    is_on_gpu: bool
-    is_repacked: bool
-
-    @property
-    def is_mapped(self) -> bool:
-        return not (self.is_on_gpu or self.is_repacked)
-
-
-def split_weights(
-    tensors: Sequence[FileTensor], num_layers: int, instruction_sets: Collection[str], gpu_layers: int = 0
-) -> WeightBuffers:
-    """The buffers for a file with these `tensors`, in its order.
-
-    `gpu_layers` counts as llama.cpp's `-ngl` does: 1 is the output layer, num_layers + 1 is everything.
+    `woven_bytes` are rearranged for the CPU when they stay there, `plain_bytes` from `start` to `end` are read as is.
     """
-    placed = list(_place(tensors, num_layers, instruction_sets, gpu_layers))
-    mapped = [item for item in placed if item.is_mapped]
-    span = _span(mapped)
-    repacked = sum(item.num_bytes for item in placed if item.is_repacked and not item.is_on_gpu)
-    on_gpu = sum(item.num_bytes for item in placed if item.is_on_gpu)
-    head = tied_head(tensors)
-    if head is not None and gpu_layers > 0:
-        on_gpu += _file_bytes(head)
-    elif head is not None and is_repacked(head.dims, head.ggml_type, instruction_sets):
-        repacked += _file_bytes(head)
-    return WeightBuffers(
-        mapped_bytes=span,
-        cold_bytes=max(0, span - sum(item.num_bytes for item in mapped)),
-        repacked_bytes=repacked,
-        gpu_bytes=on_gpu,
-    )
+
+    plain_bytes: int = 0
+    woven_bytes: int = 0
+    start: int | None = None
+    end: int = 0
+
+    def add(self, start: int, num_bytes: int, *, is_woven: bool) -> None:
+        if is_woven:
+            self.woven_bytes += num_bytes
+            return
+        self.plain_bytes += num_bytes
+        self.start = start if self.start is None else self.start
+        self.end = start + num_bytes
 
 
-def read_bytes_per_token(tensors: Sequence[FileTensor], shape: ModelShape) -> float:
-    """Bytes of weights that one decoded token reads: all but the looked-up tables, and of the experts those used."""
-    total = 0.0
+class WeightLayout(msgspec.Struct, frozen=True):
+    """A file's tensors, added up by layer once: `split` is asked again and again while a layout is sought."""
+
+    lookups: _Group
+    layers: tuple[_Group, ...]
+    head_bytes: int
+    is_head_woven: bool
+
+    def split(self, gpu_layers: int = 0) -> WeightBuffers:
+        """The buffers with `gpu_layers` as llama.cpp's `-ngl` counts: 1 is the output layer, all of them everything."""
+        first_gpu_layer = max(0, len(self.layers) - gpu_layers)
+        on_host = (self.lookups, *self.layers[:first_gpu_layer])
+        on_gpu = sum(group.plain_bytes + group.woven_bytes for group in self.layers[first_gpu_layer:])
+        repacked = sum(group.woven_bytes for group in on_host)
+        # A head that is the embedding too is held once more, where it computes.
+        if gpu_layers > 0:
+            on_gpu += self.head_bytes
+        elif self.is_head_woven:
+            repacked += self.head_bytes
+        starts = [group.start for group in on_host if group.start is not None]
+        span = max((group.end for group in on_host), default=0) - min(starts) if starts else 0
+        return WeightBuffers(
+            mapped_bytes=span,
+            cold_bytes=max(0, span - sum(group.plain_bytes for group in on_host)),
+            repacked_bytes=repacked,
+            gpu_bytes=on_gpu,
+        )
+
+
+def lay_out_weights(tensors: Sequence[FileTensor], num_layers: int, instruction_sets: Collection[str]) -> WeightLayout:
+    """The layout of a file with these `tensors`, in its order, on a CPU with these instruction sets."""
+    lookups, layers = _Group(), tuple(_Group() for _ in range(num_layers + 1))
+    start = 0
     for tensor in tensors:
-        if tensor.name in _LOOKUP_TENSORS:
-            continue
-        is_expert = "_exps." in tensor.name and shape.num_experts > 0
-        total += _file_bytes(tensor) * (shape.num_experts_used / shape.num_experts if is_expert else 1)
+        num_bytes = _file_bytes(tensor)
+        is_lookup = tensor.name in LOOKUP_TENSORS
+        is_woven = not is_lookup and is_repacked(tensor.dims, tensor.ggml_type, instruction_sets)
+        group = lookups if is_lookup else layers[_layer_of(tensor.name, num_layers)]
+        group.add(start, num_bytes, is_woven=is_woven)
+        start += num_bytes
     head = tied_head(tensors)
-    return total + (_file_bytes(head) if head is not None else 0)
+    return WeightLayout(
+        lookups=lookups,
+        layers=layers,
+        head_bytes=_file_bytes(head) if head is not None else 0,
+        is_head_woven=head is not None and is_repacked(head.dims, head.ggml_type, instruction_sets),
+    )
 
 
 def tied_head(tensors: Sequence[FileTensor]) -> FileTensor | None:
@@ -102,20 +119,6 @@ def tied_head(tensors: Sequence[FileTensor]) -> FileTensor | None:
     if any(tensor.name == "output.weight" for tensor in tensors):
         return None
     return next((tensor for tensor in tensors if tensor.name == "token_embd.weight"), None)
-
-
-def _place(
-    tensors: Sequence[FileTensor], num_layers: int, instruction_sets: Collection[str], gpu_layers: int
-) -> Iterator[_Placed]:
-    first_gpu_layer = num_layers + 1 - gpu_layers
-    start = 0
-    for tensor in tensors:
-        is_lookup = tensor.name in _LOOKUP_TENSORS
-        is_on_gpu = not is_lookup and _layer_of(tensor.name, num_layers) >= first_gpu_layer
-        is_woven = not (is_lookup or is_on_gpu) and is_repacked(tensor.dims, tensor.ggml_type, instruction_sets)
-        placed = _Placed(tensor, start, _file_bytes(tensor), is_on_gpu, is_woven)
-        yield placed
-        start += placed.num_bytes
 
 
 def _file_bytes(tensor: FileTensor) -> int:
@@ -129,10 +132,3 @@ def _layer_of(name: str, num_layers: int) -> int:
     prefix, _, rest = name.partition(".")
     number = rest.partition(".")[0]
     return int(number) if prefix == "blk" and number.isdecimal() else 0
-
-
-def _span(mapped: list[_Placed]) -> int:
-    """Bytes from the first mapped tensor to the end of the last: one buffer, gaps included."""
-    if not mapped:
-        return 0
-    return max(item.start + item.num_bytes for item in mapped) - min(item.start for item in mapped)
