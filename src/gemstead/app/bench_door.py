@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+from gemstead.app.bench_engine import target_of
 from gemstead.app.detached import bring_up
+from gemstead.app.server_engine import endpoint_of
 from gemstead.app.servers import ServerRecord, stop_server
 from gemstead.app.setup import Setup
-from gemstead.bench.door import DoorComparison, Question, Target, compare
-from gemstead.core.errors import EngineFailed
+from gemstead.bench.door import DoorComparison, compare
+from gemstead.bench.stream import Question
+from gemstead.bench.target import Target
 from gemstead.core.progress import ProgressEvent
-
-KEY_VARIABLE = "LLAMA_API_KEY"
 
 
 async def bench_door(setup: Setup, *, prompt: str, max_tokens: int, rounds: int) -> DoorComparison:
@@ -34,18 +35,5 @@ async def bench_door(setup: Setup, *, prompt: str, max_tokens: int, rounds: int)
 
 
 def engine_target(record: ServerRecord) -> Target:
-    """The engine of a server of this user: its address from its arguments, its key from its environment.
-
-    Raises: EngineFailed if the server has no engine that can be found so.
-    """
-    import psutil
-
-    for process in psutil.Process(record.pid).children(recursive=True):
-        argv, environ = process.cmdline(), process.environ()
-        if KEY_VARIABLE in environ and "--host" in argv:
-            host = argv[argv.index("--host") + 1]
-            headers = {"Authorization": f"Bearer {environ[KEY_VARIABLE]}"}
-            if host.endswith(".sock"):
-                return Target("direct", "http://engine", host, headers)
-            return Target("direct", f"http://{host}:{argv[argv.index('--port') + 1]}", None, headers)
-    raise EngineFailed(f"the engine of the server on port {record.port} cannot be found")
+    """The engine of a server of this user. Raises: as `endpoint_of`."""
+    return target_of(endpoint_of(record), "direct")

@@ -1,0 +1,40 @@
+"""`gemstead bench agree`: whether our figures are those of a peer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gemstead.cli import options
+
+
+def agree(
+    model: options.Model = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=100, help="Pairs of measurements.")] = 5,
+    llama_bench: Annotated[
+        Path | None, typer.Option("--llama-bench", help="Path of llama-bench; else the one beside the engine.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Prefill of 512 and decode of 128 tokens, ours and a peer's in turn: within 5 % or not."""
+    import asyncio
+
+    from gemstead.app.bench_agree import bench_agree
+    from gemstead.app.setup import make_setup
+    from gemstead.cli.output import note, print_json, print_table
+    from gemstead.cli.progress import shown_progress
+
+    loaded = options.load(model__name=model)
+    with shown_progress() as progress:
+        setup = make_setup(loaded, progress=progress, say=note)
+        found = asyncio.run(bench_agree(setup, rounds, llama_bench))
+    if json:
+        print_json("bench-agree/1", {"agreement": found, "is_within": found.is_within})
+        return
+    print(f"{'within' if found.is_within else 'not within'} 5 % of {found.peer}, {found.num_rounds} pairs")
+    print()
+    ratios = (("prefill of 512 tokens", found.prefill), ("decode of 128 tokens", found.decode))
+    rows = [(name, f"{one.ratio:.3f}", f"{one.ci_low:.3f} to {one.ci_high:.3f}") for name, one in ratios]
+    print_table(("figure", "ours / peer's", "95 % interval"), rows)

@@ -1,0 +1,142 @@
+"""Comparison, tables and the page of results, from runs made by hand."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+
+from bench_parts import QUIET, SUBJECT, answer, finished, records
+from gemstead.bench.compare import compare_pairs, compare_runs
+from gemstead.bench.load import Shape
+from gemstead.bench.load_summary import Limits, summarise
+from gemstead.bench.report import Published, html_report
+from gemstead.bench.results import LoadRun, Power, gather_runs
+from gemstead.bench.run import cached_prompts
+from gemstead.bench.svg import Bar, Point, Series, bar_chart, distribution, line_chart
+from gemstead.bench.tables import point_figures
+from gemstead.core.figures import Figure
+
+A = finished("run-a", {128: [20.0, 20.2, 19.8], 512: [18.0, 18.1, 17.9]})
+B = finished("run-b", {512: [27.0, 27.2, 26.8], 2048: [15.0]})
+
+
+def test_only_common_prompt_lengths_are_compared() -> None:
+    comparison = compare_runs(A, B)
+    assert {line.prompt_tokens for line in comparison.lines} == {512}
+    decode = next(line for line in comparison.lines if line.metric == "decode")
+    assert decode.ratio.ratio == pytest.approx(1.5)
+    assert decode.verdict == "better"
+    latency = next(line for line in comparison.lines if line.metric == "latency")
+    assert latency.ratio.ratio < 1
+    assert latency.verdict == "better"
+
+
+def test_a_run_does_not_differ_from_itself() -> None:
+    assert {line.verdict for line in compare_runs(A, A).lines} == {"no difference shown"}
+
+
+def test_what_else_differs_between_two_runs_is_said() -> None:
+    machine = msgspec.structs.replace(SUBJECT.machine, fingerprint="another")
+    subject = msgspec.structs.replace(SUBJECT, machine=machine, num_threads=8)
+    noise = msgspec.structs.replace(QUIET, steal_share=0.5)
+    other = gather_runs(records("run-c", {512: [18.0]}, subject=subject, noise=noise))[0]
+    text = " ".join(compare_runs(A, other).warnings)
+    assert "different machines" in text
+    assert "num_threads" in text
+    assert "hypervisor" in text
+    assert compare_runs(A, A).warnings == ()
+
+
+def test_a_pair_with_a_hole_is_left_out() -> None:
+    hole = msgspec.structs.replace(answer(20.0), decode_tok_per_s=None)
+    comparison = compare_pairs("a", "b", [(512, [answer(20.0), hole], [answer(22.0), answer(21.0)])])
+    assert "decode" not in {line.metric for line in comparison.lines}
+    assert "TTFT" in {line.metric for line in comparison.lines}
+
+
+def test_energy_says_whether_it_was_metered_or_assumed() -> None:
+    assumed = finished("run-d", {512: [20.0]}, Power(assumed=Figure(60.0, "assumed", None, "stated")))
+    energy = point_figures(assumed)[0].energy_j_per_token
+    assert energy is not None
+    assert energy.basis == "assumed"
+    assert energy.value == pytest.approx(3.0)
+    assert point_figures(A)[0].energy_j_per_token is None
+    point = msgspec.structs.replace(A.points[0], answers=(msgspec.structs.replace(answer(20.0), decode_j=5.0),))
+    assert A.end is not None
+    end = msgspec.structs.replace(A.end, power=Power(("rapl",), idle_w=2.0))
+    figures = point_figures(msgspec.structs.replace(A, points=(point,), end=end))[0]
+    assert figures.energy_j_per_token == Figure(0.5, "measured", None, "rapl")
+    assert figures.net_energy_j_per_token is not None
+    assert figures.net_energy_j_per_token.value == pytest.approx(0.4)
+
+
+def test_prompts_out_of_a_cache_are_counted_but_not_the_template() -> None:
+    template = msgspec.structs.replace(answer(20.0, prompt_tokens=540), prefill_tokens=510)
+    cached = msgspec.structs.replace(template, prefill_tokens=300)
+    assert cached_prompts(512, [template, cached, template]) == 1
+
+
+class Page(HTMLParser):
+    """Notes every tag, and what would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [value for name, value in attrs if name in ("src", "href") and value]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def load_run() -> LoadRun:
+    level = summarise(Shape(arrival="poisson", duration_s=5.0, rate_per_s=2.0), [], Limits())
+    return LoadRun("load-1", "now", "0", "<server>", "gemma4:e2b", None, 64, 16, None, None, (level,))
+
+
+def test_the_page_is_whole_and_fetches_nothing() -> None:
+    published = [Published("gemma4:e2b", "rtx-4090", Figure(11234, "published"), Figure(143, "published"))]
+    page, text = Page(), html_report([A, B], [load_run()], published, "today")
+    page.feed(text)
+    assert page.open == []
+    assert page.fetched == []
+    assert "script" not in page.tags
+    assert page.tags.count("svg") == 6
+    assert "&lt;server&gt;" in text
+    assert "url(" not in text
+    assert text == html_report([A, B], [load_run()], published, "today")
+
+
+def test_planned_memory_stands_beside_the_measured() -> None:
+    assert "+0.0%" in html_report([A], [], [], "today")
+
+
+def test_a_page_without_results_says_how_to_get_some() -> None:
+    assert "gemstead bench run" in html_report([], [], [], "today")
+
+
+def test_charts_are_well_formed_whatever_the_names_and_numbers() -> None:
+    series = [Series("<a> & b", (Point(1.0, 0.0), Point(1.0, 0.0, 0.0, 0.0))), Series("empty", ())]
+    for text in (
+        line_chart("<t>", "x & y", "z", series),
+        line_chart("t", "x", "y", []),
+        bar_chart("b", "GiB", [Bar("<x>", 0.0)]),
+        bar_chart("b", "GiB", []),
+    ):
+        ElementTree.fromstring(text)
+
+
+def test_a_distribution_ends_at_all_values_and_stays_small() -> None:
+    points = distribution([float(value) for value in range(10_000)])
+    assert points[-1] == Point(9999.0, 100.0)
+    assert len(points) < 250
+    assert distribution([]) == ()
