@@ -5,7 +5,7 @@ from door_fakes import FakeEngine, ask
 from gemstead.core.errors import ContextOverflow
 from gemstead.core.types import ChatRequest, Message, Sampling, TextPart, Tool, ToolCall
 from gemstead.gemma.template import render
-from gemstead.pipeline.context import Fitted, fit_context, most_prompt_tokens, split_turns
+from gemstead.pipeline.context import Fitted, fit_context, prompt_bounds, split_turns
 
 
 class CountingFake(FakeEngine):
@@ -144,24 +144,22 @@ def test_a_turn_is_a_question_and_all_that_answers_it() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "plain", "käse", "日本語", "🏔" * 10, "\x00" * 50])
-def test_the_bound_is_never_below_one_token_a_byte(text: str) -> None:
-    bound = most_prompt_tokens(ask(text))
-    assert bound is not None
-    assert bound >= len(text.encode()) + 32
+def test_no_bound_is_below_one_token_a_byte(text: str) -> None:
+    guessed, measured = prompt_bounds(ask(text), template="gemma4-small")
+    assert guessed >= len(text.encode()) + 32
+    assert measured >= len(render(ask(text), "gemma4-small").encode())
 
 
 def test_tools_count_towards_the_bound() -> None:
-    tool = Tool("look", "x" * 1000)
-    plain, offered = most_prompt_tokens(ask()), most_prompt_tokens(ask(tools=(tool,)))
-    assert plain is not None
-    assert offered is not None
+    (plain,), (offered,) = prompt_bounds(ask()), prompt_bounds(ask(tools=(Tool("look", "x" * 1000),)))
     assert offered - plain >= 1000
 
 
-def test_the_bound_of_a_gemma_prompt_is_its_own_length_not_a_guess_about_templates() -> None:
+def test_media_of_unknown_length_have_no_bound() -> None:
+    assert list(prompt_bounds(ask(), None, "gemma4-small")) == []
+
+
+def test_a_gemma_prompt_is_measured_where_a_guess_about_templates_is_too_much() -> None:
     parameters = {"type": "object", "properties": {f"field_{number}": {"type": "string"} for number in range(40)}}
-    request = ask("hi", tools=(Tool("look", "Looks.", parameters),))
-    guessed, measured = most_prompt_tokens(request), most_prompt_tokens(request, template="gemma4-small")
-    assert guessed is not None
-    assert measured is not None
-    assert len(render(request, "gemma4-small").encode()) < measured < guessed
+    guessed, measured = prompt_bounds(ask("hi", tools=(Tool("look", "Looks.", parameters),)), template="gemma4-small")
+    assert measured < guessed

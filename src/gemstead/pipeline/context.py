@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from gemstead.core.errors import ContextOverflow
@@ -41,8 +43,8 @@ async def fit_context(
     Raises: ContextOverflow, with the numbers, if the prompt leaves no room for a single token of an answer.
     """
     asked = request.sampling.max_tokens
-    most = most_prompt_tokens(request, media_tokens, template)
-    if most is not None and most + (asked or 1) <= engine.context_length:
+    for_prompt = engine.context_length - (asked or 1)
+    if any(most <= for_prompt for most in prompt_bounds(request, media_tokens, template)):
         return Fitted(request)
     prompt_tokens = await engine.count_tokens(request)
     dropped: tuple[Warning, ...] = ()
@@ -129,22 +131,27 @@ def _say_cut(engine: Engine, asked: int | None, prompt_tokens: int) -> tuple[War
     return (Warning(code="answer_room", message=message, param="max_tokens"),)
 
 
-def most_prompt_tokens(
+def prompt_bounds(
     request: ChatRequest, media_tokens: int | None = 0, template: TemplateName | None = None
-) -> int | None:
-    """A bound on the prompt's tokens that costs no call: no token of a byte-level vocabulary is less than one byte.
+) -> Iterator[int]:
+    """Bounds on the prompt's tokens that cost no call, the cheapest first: each byte is one token at the most.
 
-    `media_tokens` bounds those of pictures and sounds; None where it is not known, and neither is the whole. The bound
-    only saves the exact count for short prompts; if a template adds more than is allowed for here, the engine's own
-    check is the second line. With a Gemma 4 `template` the prompt itself is measured; the file that is served may hold
-    an older template than ours, which the same allowance covers.
+    `media_tokens` bounds those of pictures and sounds; None where it is not known, and then nothing is. The bounds only
+    save the exact count for short prompts; if a template adds more than is allowed for here, the engine's own check is
+    the second line. With a Gemma 4 `template` the prompt itself is measured; the file that is served may hold an older
+    template than ours, which the same allowance covers.
 
     Raises: RequestInvalid for a call or a tool that the template cannot print.
     """
     if media_tokens is None:
-        return None
+        return
+    yield media_tokens + _most_tokens(request)
     if template is not None:
-        return TEMPLATE_TOKENS + media_tokens + num_bytes(render(request, template))
+        yield TEMPLATE_TOKENS + media_tokens + num_bytes(render(request, template))
+
+
+def _most_tokens(request: ChatRequest) -> int:
+    """Of the texts, whatever the template."""
     if request.prompt is not None:
         return TEMPLATE_TOKENS + num_bytes(request.prompt)
     texts = sum(num_bytes(message.text) + num_bytes(message.reasoning or "") for message in request.messages)
@@ -155,7 +162,7 @@ def most_prompt_tokens(
     )
     # Templates print schemas in their own spelling: twice the JSON covers its quotes, indents and escapes.
     offered = 2 * len(msgspec.json.encode((request.tools, request.response_format)))
-    return TEMPLATE_TOKENS + TOKENS_PER_MESSAGE * len(request.messages) + media_tokens + texts + calls + offered
+    return TEMPLATE_TOKENS + TOKENS_PER_MESSAGE * len(request.messages) + texts + calls + offered
 
 
 def num_bytes(text: str) -> int:
