@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit format docs bench overhead matrix schemas lock clean
+.PHONY: help run test check unit format docs bench overhead matrix schemas points lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ matrix: $(READY) ## Field by dialect by engine, by running it: docs/field-matrix
 
 schemas: $(READY) ## Which JSON schema features an engine holds, by running them: docs/structured-output.md
 	@$(BIN)/python -m benchmarks.schema_suite
+
+points: $(READY) ## Predicted speed against published points: docs/prediction.md
+	@$(BIN)/python -m benchmarks.check_set --page docs/prediction.md
 
 docs: $(READY) ## Write the pages that tables in the code make
 	@$(BIN)/python -m gemstead.api.openai.field_page > docs/openai-fields.md
