@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,36 +14,14 @@ import openai
 import psutil
 import pytest
 
+from cli_runner import Cli
+
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("journey")]
 
 GREEDY = ("--temperature", "0")
 QUESTION = "Hello, who are you?"
 ANSWER = "Hello, I'm here to help"
 """What SmolLM2-135M-Instruct says first, with no near tie among its first tokens."""
-
-
-class Cli:
-    """`gemstead` with a data folder of its own."""
-
-    def __init__(self, data: Path, program: Path) -> None:
-        self.data = data
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("GEMSTEAD_")}
-        self.environ = inherited | {"GEMSTEAD_DATA_DIR": str(data), "GEMSTEAD_ENGINE_PROGRAM": str(program)}
-
-    def argv(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "gemstead", *arguments]
-
-    def __call__(self, *arguments: str, stdin: str | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
-        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-        done = subprocess.run(
-            self.argv(*arguments), capture_output=True, text=True, env=self.environ, timeout=240, check=False, **given
-        )
-        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        return json.loads(self(*arguments, "--json").stdout)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")

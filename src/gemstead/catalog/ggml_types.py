@@ -19,10 +19,6 @@ class GgmlType(msgspec.Struct, frozen=True):
     block_elements: int
     block_bytes: int
 
-    @property
-    def bits_per_weight(self) -> float:
-        return 8 * self.block_bytes / self.block_elements
-
 
 _TABLE = (
     ("F32", 0, 1, 4),

@@ -33,10 +33,6 @@ class Child:
         """The leash; the engine is its child."""
         return self._process.pid
 
-    @property
-    def exit_status(self) -> int | None:
-        return self._process.returncode
-
     async def wait(self) -> int:
         """The exit status, after everything the engine said is in its log."""
         await asyncio.shield(self._drainer)

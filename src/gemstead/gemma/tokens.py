@@ -42,6 +42,3 @@ IMAGE_OPEN = "<|image>"
 IMAGE_CLOSE = "<image|>"
 AUDIO_OPEN = "<|audio>"
 AUDIO_CLOSE = "<audio|>"
-
-END_OF_GENERATION = (EOS, TURN_CLOSE, TOOL_RESPONSE_OPEN)
-"""The model says it is done: with everything, with its turn, or until the tools have answered."""
