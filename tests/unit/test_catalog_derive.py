@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gemstead.catalog.derive import derive_model, filled_sampling
+from gemstead.catalog.derive import derive_model
 from gemstead.catalog.manifests import Preset
 from gemstead.catalog.store import Store
 from gemstead.core.errors import ModelMissing, NameUnknown, RequestInvalid
@@ -78,6 +78,6 @@ def test_a_model_that_is_not_here_is_not_copied(store: Store) -> None:
 
 def test_sampling_is_filled_where_it_is_open_and_nowhere_else() -> None:
     default = Sampling(temperature=1.0, seed=7, stop=("END",), logit_bias={1: 2.0})
-    assert filled_sampling(Sampling(), default) == default
+    assert Sampling().filled(default) == default
     asked = Sampling(temperature=0.0, seed=0, stop=("STOP",), logit_bias={3: 4.0})
-    assert filled_sampling(asked, default) == asked
+    assert asked.filled(default) == asked

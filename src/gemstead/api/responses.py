@@ -130,10 +130,5 @@ def _query(call: Call) -> dict[str, str]:
 def _with_sampling(services: Services, decoded: Decoded) -> Decoded:
     """The reply names temperature and top_p: so they are settled before, not left to the engine."""
     request = decoded.request
-    asked, default = request.sampling, services.sampling(request.model)
-    sampling = msgspec.structs.replace(
-        asked,
-        temperature=default.temperature if asked.temperature is None else asked.temperature,
-        top_p=default.top_p if asked.top_p is None else asked.top_p,
-    )
+    sampling = request.sampling.filled(services.sampling(request.model))
     return msgspec.structs.replace(decoded, request=msgspec.structs.replace(request, sampling=sampling))

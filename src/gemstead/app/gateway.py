@@ -226,11 +226,5 @@ def with_recommended(request: ChatRequest, recommended: Recommended | None) -> C
     """`request`, its unset temperature, top_p and top_k filled in."""
     if recommended is None:
         return request
-    asked = request.sampling
-    sampling = msgspec.structs.replace(
-        asked,
-        temperature=recommended.temperature if asked.temperature is None else asked.temperature,
-        top_p=recommended.top_p if asked.top_p is None else asked.top_p,
-        top_k=recommended.top_k if asked.top_k is None else asked.top_k,
-    )
-    return msgspec.structs.replace(request, sampling=sampling)
+    default = Sampling(temperature=recommended.temperature, top_p=recommended.top_p, top_k=recommended.top_k)
+    return msgspec.structs.replace(request, sampling=request.sampling.filled(default))

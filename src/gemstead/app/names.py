@@ -6,7 +6,6 @@ import asyncio
 
 import msgspec
 
-from gemstead.catalog.derive import filled_sampling
 from gemstead.catalog.manifests import Manifest, Preset
 from gemstead.catalog.names import ModelName, artefact_of_address, name_of_address, parse_name
 from gemstead.catalog.store import Store
@@ -98,7 +97,7 @@ def with_preset(request: ChatRequest, preset: Preset | None) -> ChatRequest:
     return msgspec.structs.replace(
         request,
         messages=messages,
-        sampling=filled_sampling(request.sampling, preset.sampling),
+        sampling=request.sampling.filled(preset.sampling),
         wanted_context=request.wanted_context or preset.wanted_context,
     )
 

@@ -8,7 +8,6 @@ from gemstead.catalog.manifests import Manifest, Preset, now_utc
 from gemstead.catalog.names import check_own_name
 from gemstead.catalog.store import Store
 from gemstead.core.errors import RequestInvalid
-from gemstead.core.types import Sampling
 
 
 def derive_model(store: Store, source: str, name: str, preset: Preset | None = None) -> Manifest:
@@ -32,19 +31,10 @@ def derive_model(store: Store, source: str, name: str, preset: Preset | None = N
     return store.publish(derived)
 
 
-def filled_sampling(asked: Sampling, default: Sampling) -> Sampling:
-    """`asked`, with what it leaves open as in `default`."""
-    values = {name: getattr(asked, name) or getattr(default, name) for name in ("stop", "logit_bias")}
-    for name in Sampling.__struct_fields__:
-        if name not in values and getattr(asked, name) is None:
-            values[name] = getattr(default, name)
-    return msgspec.structs.replace(asked, **values)
-
-
 def _merged(preset: Preset, inherited: Preset) -> Preset | None:
     merged = Preset(
         system=preset.system or inherited.system,
-        sampling=filled_sampling(preset.sampling, inherited.sampling),
+        sampling=preset.sampling.filled(inherited.sampling),
         wanted_context=preset.wanted_context or inherited.wanted_context,
         licence=preset.licence or inherited.licence,
     )

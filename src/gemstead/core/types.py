@@ -108,6 +108,14 @@ class Sampling(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     logit_bias: dict[int, float] = {}
 
+    def filled(self, default: Sampling) -> Sampling:
+        """What is left open here is as in `default`."""
+        values = {name: getattr(self, name) or getattr(default, name) for name in ("stop", "logit_bias")}
+        for name in Sampling.__struct_fields__:
+            if name not in values and getattr(self, name) is None:
+                values[name] = getattr(default, name)
+        return msgspec.structs.replace(self, **values)
+
 
 class Thinking(msgspec.Struct, frozen=True):
     """Whether the model thinks first. Always sent explicitly: engines differ in their default.
