@@ -6,8 +6,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# A measuring program of somebody else's, in an environment of its own: no part of gemstead.
+PEER   := .venv-peer
+MODEL  ?= smollm2:135m
+
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit format docs bench overhead matrix schemas points lock clean
+.PHONY: help run test browser check unit format docs bench agree overhead matrix schemas points lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -15,9 +21,18 @@ help: ## List the targets
 run: $(READY) ## Set up everything and answer a prompt with real weights
 	@$(BIN)/gemstead run --fallback smollm2:135m --temperature 0 "Hello, who are you?" < /dev/null
 
-test: $(READY) check ## Set up everything and pass every check and test
+test: $(READY) check browser ## Set up everything and pass every check and test
 	@$(BIN)/gemstead engine install
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+browser: ## See that there is a browser for the tests of pages; as root on Debian, install one
+	@for name in $(BROWSERS); do if command -v $$name > /dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "installing chromium ..." >&2; export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get -qq update && apt-get -qq -y install --no-install-recommends chromium > /dev/null; \
+	else \
+	  echo "error: no browser for the tests: none of $(BROWSERS); hint: install chromium, then make test" >&2; exit 1; \
+	fi
 
 check: $(READY) ## Format, lint, types, import contract, dependencies
 	@$(BIN)/ruff format --check --quiet .
@@ -34,6 +49,10 @@ format: $(READY) ## Format and apply safe fixes
 
 bench: $(READY) ## Decode rate through the door against the same engine asked directly
 	@$(BIN)/gemstead bench door --model smollm2:135m
+
+agree: $(READY) $(PEER)/.ready ## Whether our figures are those of llama-bench and llama-benchy, MODEL=smollm2:135m
+	@$(BIN)/gemstead bench agree --model $(MODEL) --rounds 10
+	@$(BIN)/gemstead bench agree --model $(MODEL) --rounds 10 --with llama-benchy --peer-python $(PEER)/bin/python
 
 overhead: $(READY) ## What the door adds to a request, beside a bare proxy and, with PORTKEY=FOLDER, a peer
 	@$(BIN)/python -m benchmarks.overhead $(if $(PORTKEY),--portkey $(PORTKEY))
@@ -69,5 +88,12 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
+$(PEER)/.ready:
+	@echo "setting up $(PEER) ..." >&2
+	@$(PYTHON) -m venv $(PEER)
+	@$(PEER)/bin/pip install --quiet --disable-pip-version-check aiohttp numpy pydantic requests tabulate tokenizers
+	@$(PEER)/bin/pip install --quiet --disable-pip-version-check --no-deps llama-benchy==0.4.0
+	@touch $@
+
 clean: ## Remove the virtual environment and caches (models and engines stay)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from benchmarks.check_set.compare import report
-from benchmarks.check_set.fit import fit
+from benchmarks.check_set.fit import fit, value_of
 from benchmarks.check_set.points import CheckSet, load_check_set
 from benchmarks.check_set.rules import rules_report
 from gemstead.planner.calibration import Kind
@@ -24,7 +24,7 @@ def main() -> None:
         if kind not in get_args(Kind) or not names:
             parser.error(f"KIND is one of {', '.join(get_args(Kind))}, and at least one FIELD is needed")
         best = fit(check_set, engine, kind, names)
-        print("\n".join(f"{name} = {getattr(best, name):.3g}" for name in names))
+        print("\n".join(f"{name} = {value_of(best, name):.3g}" for name in names))
     elif asked.page is not None:
         asked.page.write_text(with_tables(asked.page.read_text(encoding="utf-8"), check_set), encoding="utf-8")
     else:

@@ -31,10 +31,25 @@ def fit(check_set: CheckSet, engine: str, kind: Kind, names: Sequence[str]) -> E
             is_better = False
             for name in names:
                 for factor in (step, 1 / step):
-                    moved = msgspec.structs.replace(best, **{name: getattr(best, name) * factor})
+                    moved = _moved(best, name, factor)
                     if (moved_loss := _loss(moved, tuned)) < loss - 1e-9:
                         best, loss, is_better = moved, moved_loss, True
     return best
+
+
+def value_of(efficiency: Efficiency, name: str) -> float:
+    """A field, or one quantization's entry of a field: `matmul`, `matmul_by_quant.Q8_0`."""
+    field, _, quant = name.partition(".")
+    value = getattr(efficiency, field)
+    return float(value[quant] if quant else value)
+
+
+def _moved(efficiency: Efficiency, name: str, factor: float) -> Efficiency:
+    field, _, quant = name.partition(".")
+    value: object = value_of(efficiency, name) * factor
+    if quant:
+        value = getattr(efficiency, field) | {quant: value}
+    return msgspec.structs.replace(efficiency, **{field: value})
 
 
 def _loss(efficiency: Efficiency, points: Sequence[tuple[Point, Device]]) -> float:

@@ -33,7 +33,11 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One published measurement, in tokens and tokens per second."""
+    """One published measurement, in tokens and tokens per second.
+
+    `is_apart`: prefill and decode each began after `depth_tokens` alone, as llama-bench does it; else the answer
+    followed the prompt.
+    """
 
     device: str
     engine: str
@@ -43,6 +47,7 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_tokens: int
     source: str
     depth_tokens: int = 0
+    is_apart: bool = False
     kv_cache_dtype: KvCacheDtype = "f16"
     prefill_tok_per_s: float | None = None
     decode_tok_per_s: float | None = None
@@ -76,7 +81,8 @@ def predict_point(point: Point, device: Device, efficiency: Efficiency | None = 
     shape = GEMMA4_SHAPES[point.variant]
     model = Model(shape, weights_of(point), point.quant, point.kv_cache_dtype)
     layout = Layout((unit,), context_length=shape.max_context, num_slots=1, ubatch_tokens=512)
-    depth = max(point.depth_tokens, point.prompt_tokens) + point.answer_tokens / 2
+    held = point.depth_tokens if point.is_apart else max(point.depth_tokens, point.prompt_tokens)
+    depth = held + point.answer_tokens / 2
     prefill = prefill_tok_per_s(model, layout, point.prompt_tokens, point.depth_tokens)
     return Prediction(1 / decode_step_s(model, (unit,), depth, 1), prefill.value if prefill else None)
 

@@ -30,7 +30,9 @@ project(small CXX)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 add_executable(llama-server main.cpp)
 target_compile_definitions(llama-server PRIVATE COMMIT="${LLAMA_BUILD_COMMIT}")
-add_executable(llama-bench bench.cpp)
+foreach(name llama-bench llama-perplexity llama-quantize)
+  add_executable(${name} bench.cpp)
+endforeach()
 """
 MAIN = '#include <cstdio>\nint main() { std::puts("version: 0.5.0-dev (build 0, commit " COMMIT ")"); }\n'
 BROKEN = "int main() { return no_such_name; }\n"
@@ -89,7 +91,8 @@ def test_it_is_built_once_and_then_found(tmp_path: Path, index: Index, monkeypat
     assert kept == {".install.lock"} | {
         f"{RELEASE}/{name}"
         for name in (
-            *("bin/llama-server", "bin/llama-bench", "install.json", "LICENSE", "build.log"),
+            *("bin/llama-server", "bin/llama-bench", "bin/llama-perplexity", "bin/llama-quantize"),
+            *("install.json", "LICENSE", "build.log"),
             *("models/ggml-vocab-gemma-4.gguf.inp", "models/ggml-vocab-gemma-4.gguf.out"),
             *("models/ggml-vocab-gemma-4.gguf", "models/templates/google-gemma-4-31B-it.jinja"),
         )
@@ -112,10 +115,23 @@ def test_an_installation_of_old_gains_the_reference_files_and_is_not_built_again
     notes: list[str | None] = []
     out_of_reach = {**index.environ, "PIP_FIND_LINKS": str(tmp_path / "nowhere")}
     assert ENGINE.install(tmp_path, out_of_reach, lambda event: notes.append(event.note)) == built
-    assert any(note and note.startswith("no reference files of Gemma 4") for note in notes)
+    assert any(note and note.startswith("what is here stays as it is") for note in notes)
     assert ENGINE.install(tmp_path, index.environ, no_progress) == built
     assert [path.read_text() for path in lost] == ["texts", "tokens"]
     assert not (tmp_path / FOLDER / f"work-{RELEASE}").exists()
+
+
+def test_an_installation_of_old_is_built_anew_for_the_programs_it_lacks(tmp_path: Path, index: Index) -> None:
+    index.publish(MAIN)
+    built = ENGINE.install(tmp_path, index.environ, no_progress)
+    lost = built.program.with_name("llama-perplexity")
+    lost.unlink()
+    notes: list[str | None] = []
+    out_of_reach = {**index.environ, "PIP_FIND_LINKS": str(tmp_path / "nowhere")}
+    assert ENGINE.install(tmp_path, out_of_reach, lambda event: notes.append(event.note)) == built
+    assert any(note and note.startswith("what is here stays as it is") for note in notes)
+    ENGINE.install(tmp_path, index.environ, no_progress)
+    assert lost.is_file()
 
 
 def test_an_archive_with_another_digest_is_refused(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fake_engine import small_plan
-from gemstead.bench.llama_bench import PeerSpeeds, llama_bench_argv, parse_llama_bench, run_llama_bench
+from gemstead.bench.llama_bench import llama_bench_argv, parse_llama_bench
+from gemstead.bench.peer_program import PeerSpeeds, run_peer
 from gemstead.core.errors import EngineFailed, EngineTimeout
 
 ROWS = [{"n_prompt": 512, "n_gen": 0, "avg_ts": 95.5}, {"n_prompt": 0, "n_gen": 128, "avg_ts": 17.25, "stddev_ts": 0.1}]
@@ -36,8 +37,8 @@ def test_the_peer_runs_the_same_plan() -> None:
 
 async def test_a_program_that_fails_hangs_or_is_not_there_is_told() -> None:
     with pytest.raises(EngineFailed, match="ended with 3"):
-        await run_llama_bench((sys.executable, "-c", "import sys; sys.exit(3)"))
+        await run_peer((sys.executable, "-c", "import sys; sys.exit(3)"))
     with pytest.raises(EngineTimeout):
-        await run_llama_bench((sys.executable, "-c", "import time; time.sleep(60)"), limit_s=0.3)
+        await run_peer((sys.executable, "-c", "import time; time.sleep(60)"), limit_s=0.3)
     with pytest.raises(EngineFailed, match="cannot be run"):
-        await run_llama_bench(("/nowhere/llama-bench",))
+        await run_peer(("/nowhere/llama-bench",))

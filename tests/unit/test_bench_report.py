@@ -9,13 +9,14 @@ import msgspec
 import pytest
 
 from bench_parts import QUIET, SUBJECT, answer, finished, records
+from gemstead.bench.charts import Bar, Group, Point, Series, bar_chart, distribution, line_chart
 from gemstead.bench.compare import compare_pairs, compare_runs
-from gemstead.bench.load import Shape
+from gemstead.bench.load import Request, Shape
 from gemstead.bench.load_summary import Limits, summarise
-from gemstead.bench.report import Published, html_report
+from gemstead.bench.plots import Published, draw_plots, shown_runs
+from gemstead.bench.report import html_report
 from gemstead.bench.results import LoadRun, Power, gather_runs
 from gemstead.bench.run import cached_prompts
-from gemstead.bench.svg import Bar, Point, Series, bar_chart, distribution, line_chart
 from gemstead.bench.tables import point_figures
 from gemstead.core.figures import Figure
 
@@ -98,22 +99,52 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def load_run() -> LoadRun:
-    level = summarise(Shape(arrival="poisson", duration_s=5.0, rate_per_s=2.0), [], Limits())
+def load_run(*rates: float) -> LoadRun:
+    """One level; an answer for each decode rate."""
+    requests = [Request(0, 0.0, 1.0, answer(rate)) for rate in rates]
+    level = summarise(Shape(arrival="poisson", duration_s=5.0, rate_per_s=2.0), requests, Limits())
     return LoadRun("load-1", "now", "0", "<server>", "gemma4:e2b", None, 64, 16, None, None, (level,))
 
 
 def test_the_page_is_whole_and_fetches_nothing() -> None:
     published = [Published("gemma4:e2b", "rtx-4090", Figure(11234, "published"), Figure(143, "published"))]
-    page, text = Page(), html_report([A, B], [load_run()], published, "today")
+    page, text = Page(), html_report([A, B], [load_run(20.0)], published, "today")
     page.feed(text)
     assert page.open == []
     assert page.fetched == []
     assert "script" not in page.tags
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == len(draw_plots([A, B], [load_run(20.0)], published)) > 6
     assert "&lt;server&gt;" in text
     assert "url(" not in text
-    assert text == html_report([A, B], [load_run()], published, "today")
+    assert text == html_report([A, B], [load_run(20.0)], published, "today")
+
+
+def test_charts_show_the_latest_finished_run_of_each_subject_and_no_more_than_can_be_told_apart() -> None:
+    subjects = [msgspec.structs.replace(SUBJECT, num_threads=number) for number in range(1, 9)]
+    runs = [gather_runs(records(f"run-{one.num_threads}", {512: [9.0]}, subject=one))[0] for one in subjects]
+    cut = gather_runs(records("run-cut", {512: [9.0]}, is_finished=False))[0]
+    assert [run.start.run for run in shown_runs([A, B, cut])] == ["run-b"]
+    assert [run.start.run for run in shown_runs(runs)] == [f"run-{number}" for number in range(3, 9)]
+
+
+def test_what_others_published_stands_beside_the_same_model_only() -> None:
+    published = [
+        Published(model, "somewhere", Figure(1.0, "published"), Figure(2.0, "published"))
+        for model in ("gemma4:e2b", "gemma4:e")
+    ]
+    names = {plot.name: plot.picture for plot in draw_plots([A], [], published)}
+    assert names["published"].count("somewhere") == 1
+    assert "published" not in {plot.name for plot in draw_plots([A], [], published[1:])}
+
+
+def test_every_chart_has_a_name_of_its_own_that_a_file_can_have() -> None:
+    names = [plot.name for plot in draw_plots([A], [load_run(20.0)], [])]
+    assert len(names) == len(set(names)) > 6
+    assert all(name.replace("-", "").isalnum() for name in names)
+
+
+def test_a_load_without_an_answer_has_no_chart() -> None:
+    assert draw_plots([], [load_run()], []) == []
 
 
 def test_planned_memory_stands_beside_the_measured() -> None:
@@ -129,10 +160,30 @@ def test_charts_are_well_formed_whatever_the_names_and_numbers() -> None:
     for text in (
         line_chart("<t>", "x & y", "z", series),
         line_chart("t", "x", "y", []),
-        bar_chart("b", "GiB", [Bar("<x>", 0.0)]),
+        bar_chart("b", "GiB", [Group("<g>", (Bar("<x>", 0.0),))]),
         bar_chart("b", "GiB", []),
     ):
         ElementTree.fromstring(text)
+
+
+def shapes(picture: str, tag: str) -> list[dict[str, str]]:
+    return [element.attrib for element in ElementTree.fromstring(picture).iter(f"{{http://www.w3.org/2000/svg}}{tag}")]
+
+
+def test_bars_are_as_long_as_their_values_and_leave_room_for_the_words() -> None:
+    picture = bar_chart("b", "tok/s", [Group("g", (Bar("a", 10.0), Bar("b" * 60, 5.0, 0, 4.0, 12.0)))])
+    _paper, long, short = shapes(picture, "rect")
+    assert float(long["width"]) == pytest.approx(2 * float(short["width"]), abs=0.2)
+    assert max(float(line["x2"]) for line in shapes(picture, "line")) < 520 - 40 * 7
+
+
+@pytest.mark.parametrize("lengths", [(1.0, 2.0), (1.0, 10.0), (0.004, 90_000.0), (0.0, 1e9), (7.0,)])
+def test_axes_have_a_few_round_numbers_and_lines_stay_between_them(lengths: tuple[float, ...]) -> None:
+    picture = line_chart("t", "x", "y", [Series("s", tuple(Point(x, x, x / 2, 2 * x) for x in lengths))])
+    below = [text for text in shapes(picture, "text") if text.get("text-anchor") == "middle"]
+    assert 1 < len(below) <= 14
+    places = shapes(picture, "polyline")[0]["points"].split()
+    assert all(62 <= float(x) <= 502 and 68 <= float(y) <= 298 for x, y in (place.split(",") for place in places))
 
 
 def test_a_distribution_ends_at_all_values_and_stays_small() -> None:
@@ -140,3 +191,16 @@ def test_a_distribution_ends_at_all_values_and_stays_small() -> None:
     assert points[-1] == Point(9999.0, 100.0)
     assert len(points) < 250
     assert distribution([]) == ()
+
+
+def test_predicted_speed_stands_beside_the_measured_one_on_the_page() -> None:
+    noise = msgspec.structs.replace(QUIET, others_share=0.9)
+    noisy = gather_runs(records("run-n", {512: [9.0]}, noise=noise))[0]
+    fast = finished("run-f", {512: [40.0]})
+    page = html_report([A, noisy, fast], [], [], "now")
+    part = page.partition("<h2>Speed: predicted against measured</h2>")[2].partition("</table>")[0]
+    a, disturbed, outside = part.split("<tr>")[2:]
+    for cell in ("decode", "512", "20", "17 to 23", "18", "+11%", "yes"):
+        assert f"<td>{cell}</td>" in a
+    assert "<td>not to be trusted</td>" in disturbed
+    assert "<td>-50%</td><td>no</td>" in outside

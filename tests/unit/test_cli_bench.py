@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from bench_parts import MACHINE, SUBJECT, records
 from gemstead.app.bench_live import parse_changes
 from gemstead.app.bench_load import check_address
-from gemstead.app.bench_subject import machine_note
+from gemstead.app.machine_note import machine_note
 from gemstead.app.measured import measured_speeds
 from gemstead.bench.store import ResultStore
 from gemstead.cli import run
@@ -49,6 +50,7 @@ def test_one_result_is_shown_with_its_verdict_first(store: ResultStore, capsys: 
     shown = capsys.readouterr().out
     assert shown.splitlines()[0].startswith(f"{SUBJECT.model}: measured on a quiet machine")
     assert "nothing here can be metered" in shown
+    assert "predicted: decode ~20 tok/s at 512 tokens (-0%, within its error bar)" in shown
     assert run(["bench", "show", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["figures"][0]["decode_tok_per_s"]["median"] == pytest.approx(30.05)
@@ -72,6 +74,28 @@ def test_the_report_is_written_as_a_page_or_printed_as_json(
     assert "raspberry-pi-5-16gb" in text
     assert run(["bench", "report", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["runs"]) == 2
+
+
+def test_each_chart_of_the_report_is_a_picture_with_its_words(store: ResultStore, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "charts"
+    assert run(["bench", "report", str(tmp_path / "page.html"), "--png", str(folder)]) == 0
+    files = sorted(path.name for path in folder.iterdir())
+    assert {"decode.png", "prefill.png", "ttft.png", "itl.png", "memory.png"} <= set(files)
+    for name in files:
+        with Image.open(folder / name) as picture:
+            assert picture.width == 1040
+            # The title is in the upper left corner: letters that have no font leave it white.
+            title = picture.convert("L").crop((20, 20, 300, 70))
+            assert 0.02 < sum(title.histogram()[:128]) / (280 * 50) < 0.5
+
+
+def test_charts_that_cannot_be_written_are_refused(
+    store: ResultStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert run(["bench", "report", str(tmp_path / "page.html"), "--png", str(file)]) == 2
+    assert str(file) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

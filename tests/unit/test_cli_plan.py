@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from bench_parts import SUBJECT, records
+from gemstead.app import setup
+from gemstead.app.machine_note import machine_note
+from gemstead.bench.results import Prediction, RunStart
+from gemstead.bench.store import ResultStore
 from gemstead.cli import run
+from gemstead.core.figures import Figure
+from gemstead.hardware.ceilings import Ceilings
+from gemstead.hardware.profiles import load_profile
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +115,37 @@ def test_stated_power_makes_energy_known(capsys: pytest.CaptureFixture[str]) -> 
     speed = json.loads(capsys.readouterr().out)["plan"]["speed"]
     expected = 1000 / speed["total_decode_tok_per_s"]["value"]
     assert speed["energy_j_per_token"]["value"] == pytest.approx(expected)
+
+
+def test_what_bench_measured_here_corrects_the_plan_unless_it_is_not_wanted(
+    capsys: pytest.CaptureFixture[str], data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = load_profile("laptop-32gb")
+    ceilings = Ceilings("", here.memory.bandwidth, here.cpu.matmul)
+    monkeypatch.setattr(setup, "probe", lambda _: here)
+    monkeypatch.setattr(setup, "measured_ceilings", lambda *_, **__: ceilings)
+    argv = ["plan", "--model", "gemma4:e2b-q4_0", "--json"]
+
+    def shown(*more: str) -> dict[str, Any]:
+        assert run([*argv, *more]) == 0
+        plan: dict[str, Any] = json.loads(capsys.readouterr().out)["plan"]
+        return plan
+
+    plain = shown()
+    subject = msgspec.structs.replace(SUBJECT, machine=machine_note(here))
+    start, *rest = records("r", {512: [5.0]}, subject=subject)
+    assert isinstance(start, RunStart)
+    prediction = Prediction(
+        *(1, 1, 0, 512, 256), Figure(20.0, "computed", 0.2), None, calibration=plain["speed"]["calibration"]
+    )
+    protocol = msgspec.structs.replace(start.protocol, prompt_tokens=(512,))
+    for row in (msgspec.structs.replace(start, prediction=prediction, protocol=protocol), *rest):
+        ResultStore(data_dir / "data").append(row)
+    corrected = shown()
+    assert corrected["speed"]["decode_tok_per_s"]["value"] == pytest.approx(
+        0.5 * plain["speed"]["decode_tok_per_s"]["value"]
+    )
+    assert "decode is corrected by a measurement here: x0.50" in corrected["reasons"]
+    assert shown("--no-correction") == plain
+    assert run(["plan", "--model", "gemma4:e2b", "--what-if", "--context", "4096"]) == 0
+    assert "decode is corrected by a measurement here" in capsys.readouterr().out

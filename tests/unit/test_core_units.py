@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemstead.core.units import format_bytes, format_duration, parse_bytes
+from gemstead.core.units import format_bytes, format_duration, format_number, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,10 @@ def test_a_printed_size_reads_back_within_its_three_digits(num_bytes: int) -> No
 )
 def test_durations_are_printed_with_the_unit_that_reads_best(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.07, "0.07"), (18.2371, "18.24"), (11234.4, "11,234"), (-1500.0, "-1,500")]
+)
+def test_numbers_are_printed_without_powers_of_ten(value: float, text: str) -> None:
+    assert format_number(value) == text

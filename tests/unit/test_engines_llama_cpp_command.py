@@ -125,3 +125,36 @@ def test_any_other_flag_is_refused(flag: str) -> None:
 def test_a_flag_with_the_wrong_number_of_values_is_refused(args: tuple[str, ...]) -> None:
     with pytest.raises(SettingInvalid):
         check_extra_args(ALLOWED_ARGS, args)
+
+
+def test_ngrams_are_guessed_by_the_engines_own_defaults() -> None:
+    args = changed(speculation="ngram")
+    assert value_of("--spec-type", args) == "ngram-mod"
+    assert not [arg for arg in args if arg.startswith("--spec-ngram")]
+
+
+def test_a_drafter_stays_where_the_layers_are() -> None:
+    args = changed(speculation="draft", drafter_path="/mtp.gguf")
+    assert value_of("--spec-type", args) == "draft-mtp"
+    assert value_of("--spec-draft-model", args) == "/mtp.gguf"
+    assert value_of("--spec-draft-ngl", args) == "0"
+    assert "--spec-draft-ngl" not in changed(speculation="draft", drafter_path="/mtp.gguf", gpu_layers=99)
+
+
+def test_a_drafter_that_is_not_here_is_missed() -> None:
+    with pytest.raises(ModelMissing, match="no drafter"):
+        changed(speculation="draft")
+
+
+def test_nothing_is_guessed_for_vectors() -> None:
+    assert "--spec-type" not in changed(purpose="embed", speculation="ngram")
+
+
+def test_flash_attention_and_batch_are_as_planned() -> None:
+    args = changed(flash_attention="off", batch_tokens=1024)
+    assert value_of("--flash-attn", args) == "off"
+    assert value_of("--batch-size", args) == "1024"
+
+
+def test_a_quantized_cache_has_flash_attention_whatever_was_planned() -> None:
+    assert value_of("--flash-attn", changed(flash_attention="off", kv_cache_dtype="q8_0")) == "on"

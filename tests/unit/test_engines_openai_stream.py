@@ -71,6 +71,13 @@ def test_any_number_of_cuts_gives_the_same_events(cuts: list[int]) -> None:
     assert decode(*(STREAM[start:end] for start, end in pairwise(edges))) == EVENTS
 
 
+def test_what_speculation_guessed_and_got_right_is_in_the_timings() -> None:
+    timings = {"predicted_n": 7, "predicted_ms": 350.0, "draft_n": 5, "draft_n_accepted": 4}
+    usage = decode(chunk({"content": "hi"}), chunk({}, "stop"), chunk(usage=USAGE, timings=timings))[1]
+    assert isinstance(usage, Usage)
+    assert usage.timings == Timings(decode_tokens=7, decode_s=0.35, drafted_tokens=5, accepted_tokens=4)
+
+
 def test_a_stream_that_just_ends_after_its_finish_reason_is_complete() -> None:
     assert decode(chunk({"content": "hi"}), chunk({}, "stop")) == [TextDelta("hi"), Finish("stop")]
 

@@ -164,7 +164,9 @@ def test_the_picture_is_valid_and_marks_what_does_not_fit() -> None:
     assert sum("lacks" in item for item in texts) == 2
     bars = list(root.iter("{http://www.w3.org/2000/svg}rect"))[1:]
     assert len(bars) == len(cases)
-    assert len({bar.get("fill") for bar in bars}) == 2
+    tones = [group.get("class") for group in root.iter("{http://www.w3.org/2000/svg}g")]
+    assert tones.count("bad") == 2
+    assert tones.count("good") == len(cases) - 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from gemstead.catalog.tensors import tensor_table
 from gemstead.core.figures import Figure
 from gemstead.core.speed import Speed, Workload
 from gemstead.hardware.profiles import load_profile, profile_names
-from gemstead.planner.calibration import find_efficiency
+from gemstead.planner.calibration import cpu_kind, find_efficiency, gpu_kind
 from gemstead.planner.speed import Layout, Model, decode_step_s, predict_speed, prefill_tok_per_s
 from gemstead.planner.traffic import gguf_traffic
 from gemstead.planner.units import Unit, find_units, reachable_bandwidth
@@ -193,3 +193,59 @@ def test_an_engine_nobody_measured_borrows_with_wider_bars() -> None:
     assert borrowed.bandwidth == known.bandwidth
     assert borrowed.decode_error > known.decode_error
     assert "no measurement" in borrowed.how
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("NVIDIA GeForce GTX 1050 Ti", "cuda-old"),
+        ("NVIDIA GeForce GTX 1660", "cuda"),
+        ("NVIDIA GeForce RTX 4090", "cuda"),
+        ("NVIDIA GB10", "cuda"),
+        ("NVIDIA RTX A1000", "cuda"),
+        ("NVIDIA H100 80GB HBM3", "cuda-hopper"),
+        ("NVIDIA H200", "cuda-hopper"),
+        ("NVIDIA A100-SXM4-80GB", "cuda-datacenter"),
+        ("NVIDIA L40S", "cuda-datacenter"),
+        ("NVIDIA GB200", "cuda-datacenter"),
+    ],
+)
+def test_a_card_is_known_by_its_name(name: str, kind: str) -> None:
+    gpu = msgspec.structs.replace(load_profile("rtx-4090").gpus[0], name=name)
+    assert gpu_kind(gpu) == kind
+
+
+def test_a_processor_nobody_measured_like_has_wider_bars() -> None:
+    measured, wider = load_profile("laptop-16gb"), load_profile("strix-halo-128gb")
+    assert (cpu_kind(measured), cpu_kind(wider)) == ("x86", "x86-avx512")
+    bars = [find_efficiency("llama.cpp", cpu_kind(machine)).prefill_error for machine in (measured, wider)]
+    assert bars[1] > bars[0]
+
+
+def test_an_engine_borrows_from_its_own_numbers_before_another_engine_s() -> None:
+    known, borrowed = find_efficiency("vllm", "cuda"), find_efficiency("vllm", "cuda-hopper")
+    assert borrowed.matmul == known.matmul
+    assert borrowed.prefill_error > known.prefill_error
+    assert (borrowed.engine, borrowed.kind) == ("vllm", "cuda-hopper")
+
+
+def test_a_deep_cache_costs_a_processor_its_attention_and_a_gpu_its_bandwidth() -> None:
+    model = MODELS["e2b", "Q4_0"]
+    for machine, grows_with_heads in (("laptop-16gb", True), ("rtx-4090", False)):
+        units = whole(machine, model).units
+        faster = tuple(
+            msgspec.structs.replace(
+                unit, efficiency=msgspec.structs.replace(unit.efficiency, decode_attention=10.0, attention_matmul=10.0)
+            )
+            for unit in units
+        )
+        gained = decode_step_s(model, units, 8000, 1) - decode_step_s(model, faster, 8000, 1)
+        assert (gained > 1e-4) == grows_with_heads
+
+
+def test_a_batch_of_prefill_pays_for_the_start_of_every_layer() -> None:
+    model, found = MODELS["e2b", "Q4_0"], whole("h100-80gb", MODELS["e2b", "Q4_0"])
+    short, long = (prefill_tok_per_s(model, found, tokens) for tokens in (32, 512))
+    assert short is not None
+    assert long is not None
+    assert long.value > 8 * short.value

@@ -12,8 +12,9 @@ import msgspec
 
 from gemstead.app.servers import forget, passing_folder
 from gemstead.app.setup import Setup
+from gemstead.bench.changes import Changes
 from gemstead.bench.target import Target
-from gemstead.core.plan import KvCacheDtype, Plan
+from gemstead.core.plan import Plan
 from gemstead.engines.base import Endpoint, Installation
 from gemstead.engines.child import TERM_S
 from gemstead.engines.client import ClientTimeouts
@@ -23,22 +24,6 @@ from gemstead.engines.launch import Launch, LiveEngine, launched
 from gemstead.engines.run_dir import make_private, new_endpoint
 
 
-class Changes(msgspec.Struct, frozen=True):
-    """What a setting under test changes of a plan; None: as planned. `label` is the setting as the user wrote it."""
-
-    label: str = ""
-    num_threads: int | None = None
-    ubatch_tokens: int | None = None
-    kv_cache_dtype: KvCacheDtype | None = None
-    extra_args: tuple[str, ...] = ()
-
-    def applied(self, plan: Plan) -> Plan:
-        """`plan` with the changes; its memory and speed stay those of the plan."""
-        fields = ("num_threads", "ubatch_tokens", "kv_cache_dtype")
-        stated = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
-        return msgspec.structs.replace(plan, **stated)
-
-
 class BenchEngine(msgspec.Struct, frozen=True):
     """A ready engine. `load_s`: from its start until it said it was healthy."""
 
@@ -46,13 +31,19 @@ class BenchEngine(msgspec.Struct, frozen=True):
     pid: int
     plan: Plan
     load_s: float
+    changes: Changes = Changes()
 
 
 @asynccontextmanager
 async def opened_engine(
-    setup: Setup, plan: Plan, installation: Installation, changes: Changes | None = None
+    setup: Setup,
+    plan: Plan,
+    installation: Installation,
+    changes: Changes | None = None,
+    *,
+    is_on_port: bool = False,
 ) -> AsyncIterator[BenchEngine]:
-    """Starts it, waits until it is ready, ends it with the block.
+    """Starts it, waits until it is ready, ends it with the block. `is_on_port`: on a loopback port in any case.
 
     Raises: EngineFailed with its last words; ModelMissing; NameUnknown or SettingInvalid for an extra argument.
     """
@@ -61,7 +52,8 @@ async def opened_engine(
     folder = passing_folder(setup.loaded.paths.servers)
     try:
         make_private(folder)
-        launch = _launch(setup, plan, installation, folder, changes.extra_args)
+        endpoint = new_endpoint(folder, is_on_port=is_on_port)
+        launch = _launch(setup, plan, installation, folder, endpoint, changes.extra_args)
         begin_s = time.monotonic()
         async with launched(launch) as engine:
             never = asyncio.create_task(asyncio.Event().wait())
@@ -70,7 +62,7 @@ async def opened_engine(
             finally:
                 never.cancel()
             load_s = time.monotonic() - begin_s
-            yield BenchEngine(target_of(launch.endpoint, plan.model), _pid(engine), plan, load_s)
+            yield BenchEngine(target_of(launch.endpoint, plan.model), _pid(engine), plan, load_s, changes)
     finally:
         forget(folder)
 
@@ -83,9 +75,10 @@ def target_of(endpoint: Endpoint, name: str) -> Target:
     return Target(name, f"http://{endpoint.host}:{endpoint.port}", None, headers)
 
 
-def _launch(setup: Setup, plan: Plan, installation: Installation, folder: Path, extra_args: tuple[str, ...]) -> Launch:
+def _launch(
+    setup: Setup, plan: Plan, installation: Installation, folder: Path, endpoint: Endpoint, extra_args: tuple[str, ...]
+) -> Launch:
     settings, kind = setup.loaded.settings, setup.kind
-    endpoint = new_endpoint(folder)
     planned = kind.command(plan, installation, endpoint)
     extra = check_extra_args(kind.allowed_args, (*settings.engine.extra_args, *extra_args))
     return Launch(

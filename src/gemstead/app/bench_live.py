@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import get_args
 
-from gemstead.app.bench_engine import BenchEngine, Changes, opened_engine
+from gemstead.app.bench_engine import BenchEngine, opened_engine
 from gemstead.app.bench_run import Asked, protocol_of
 from gemstead.app.choose import choose, provide_choice
 from gemstead.app.setup import Setup, ensure_engine, this_machine
+from gemstead.app.tuned import without_tuned
+from gemstead.bench.changes import Changes
 from gemstead.bench.compare import Comparison, compare_pairs
 from gemstead.bench.corpus import own_corpus
 from gemstead.bench.measures import Answer, measure
 from gemstead.bench.run import FULL_LENGTH, Asker
 from gemstead.bench.target import open_session
 from gemstead.core.errors import DoesNotFit, NameUnknown, RequestInvalid
-from gemstead.core.plan import KvCacheDtype
+from gemstead.core.plan import KvCacheDtype, Speculation
 from gemstead.core.progress import ProgressEvent
 from gemstead.core.units import format_bytes
 
-KEYS = ("threads", "ubatch", "kv", "args")
+KEYS = ("threads", "ubatch", "kv", "speculation", "args")
 
 
 def parse_changes(text: str) -> Changes:
@@ -36,11 +38,15 @@ def parse_changes(text: str) -> Changes:
     kv = stated.get("kv")
     if kv is not None and kv not in get_args(KvCacheDtype):
         raise NameUnknown("KV cache type", kv, list(get_args(KvCacheDtype)))
+    speculation = stated.get("speculation")
+    if speculation is not None and speculation not in get_args(Speculation):
+        raise NameUnknown("speculation", speculation, list(get_args(Speculation)))
     return Changes(
         label=text or "as planned",
         num_threads=_number(stated, "threads", 1024),
         ubatch_tokens=_number(stated, "ubatch", 8192),
         kv_cache_dtype=kv,  # type: ignore[arg-type]  # checked against the words of the type
+        speculation=speculation,  # type: ignore[arg-type]  # likewise
         extra_args=tuple(extra.split()),
     )
 
@@ -50,6 +56,7 @@ async def compare_live(setup: Setup, a: Changes, b: Changes, asked: Asked) -> Co
 
     Raises: as `provide`; DoesNotFit if the machine does not hold the model twice.
     """
+    setup = without_tuned(setup)  # an empty setting is the plan's own
     machine = await asyncio.to_thread(this_machine, setup.loaded)
     installation = await asyncio.to_thread(ensure_engine, setup)
     name = setup.loaded.settings.model.name

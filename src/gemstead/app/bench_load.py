@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gemstead import __version__
-from gemstead.app.bench_subject import machine_note
 from gemstead.app.conversation import server_for
 from gemstead.app.detached import bring_up
+from gemstead.app.machine_note import machine_note
 from gemstead.app.servers import ServerRecord, status_of, stop_server
 from gemstead.app.setup import Setup, this_machine
 from gemstead.bench.corpus import Corpus

@@ -54,7 +54,8 @@ def bench_model(setup: Setup, asked: Asked) -> Run:
     Raises: as `provide`; RequestInvalid for prompts the context does not hold; EngineError if an answer fails. What was
     measured before is kept then, and found again by the next call.
     """
-    machine = this_machine(setup.loaded)
+    # What earlier results taught stays out of the prediction that this result is held against.
+    machine = this_machine(setup.loaded, is_corrected=False)
     installation = ensure_engine(setup)
     name = setup.loaded.settings.model.name
     plan = provide_choice(setup, machine, name, choose(setup, machine, name))
@@ -68,7 +69,7 @@ def bench_all(setup: Setup, asked: Asked, quant: str = DEFAULT_QUANT, *, is_keep
 
     Raises: as `synthesize` and `bench_model`.
     """
-    machine = this_machine(setup.loaded)
+    machine = this_machine(setup.loaded, is_corrected=False)
     installation = ensure_engine(setup)
     for entry in setup.store.catalog.models:
         if entry.shape is None:

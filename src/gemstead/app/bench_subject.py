@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
-
+from gemstead.app.machine_note import machine_note
 from gemstead.app.setup import Setup
-from gemstead.bench.results import MachineNote, Prediction, Subject
+from gemstead.bench.results import Prediction, Subject
 from gemstead.core.plan import Plan
 from gemstead.engines.base import Installation
-from gemstead.hardware.ceilings import machine_fingerprint
 from gemstead.hardware.snapshot import Machine
 
 
@@ -30,25 +28,15 @@ def subject_of(setup: Setup, plan: Plan, installation: Installation, machine: Ma
         num_threads=plan.num_threads,
         ubatch_tokens=plan.ubatch_tokens,
         gpu_layers=plan.gpu_layers,
+        batch_tokens=plan.batch_tokens,
+        flash_attention=plan.flash_attention,
+        speculation=plan.speculation,
         extra_args=setup.loaded.settings.engine.extra_args,
     )
 
 
-def machine_note(machine: Machine) -> MachineNote:
-    """The machine, as the results keep it."""
-    gpus = tuple(f"{gpu.name} ({gpu.total_bytes >> 30} GiB)" for gpu in machine.gpus)
-    return MachineNote(
-        fingerprint=" | ".join((machine_fingerprint(machine), *gpus)),
-        cpu=machine.cpu.model,
-        usable_cores=machine.cpu.usable_cores,
-        total_bytes=machine.memory.total_bytes,
-        system=f"{platform.system()} {platform.release()}",
-        gpus=gpus,
-    )
-
-
 def prediction_of(plan: Plan) -> Prediction:
-    """What the plan says, to be held against what is measured."""
+    """What the plan says, to be held against what is measured; for a plan without corrections by earlier results."""
     speed = plan.speed
     return Prediction(
         needed_bytes=plan.needed_bytes("host"),
@@ -58,4 +46,6 @@ def prediction_of(plan: Plan) -> Prediction:
         answer_tokens=speed.workload.answer_tokens if speed else None,
         decode_tok_per_s=speed.decode_tok_per_s if speed else None,
         prefill_tok_per_s=speed.prefill_tok_per_s if speed else None,
+        # Tokens that are guessed ahead are not in the prediction: its error would say nothing about the next one.
+        calibration=speed.calibration if speed and plan.speculation == "off" else None,
     )

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gemstead.app.candidates import candidate_of, catalogue_candidates, stored_candidate, stored_gemma4
+from gemstead.app.candidates import candidate_of, catalogue_candidates, stored_gemma4
 from gemstead.app.setup import Setup, goal_of, source_options, this_machine
+from gemstead.app.tuned import plan_stored
 from gemstead.catalog.licences import accept_licence
 from gemstead.catalog.manifests import Manifest
 from gemstead.catalog.names import artefact_of_address
@@ -50,7 +51,7 @@ def _choose_best(setup: Setup, machine: Machine, goal: Goal) -> Choice:
         except DoesNotFit:
             setup.say("the Gemma 4 models that are here do not fit now; looking for one that does")
         else:
-            return Choice(advice.best.model, advice.best, advice=advice)
+            return Choice(advice.best.model, _as_tuned(setup, machine, goal, advice.best), advice=advice)
     advice = advise(catalogue_candidates(setup.store, formats), machine, goal)
     requests = requests_for(setup.store, advice.best.model, formats=formats)
     return Choice(advice.best.model, advice.best, tuple(requests), advice)
@@ -95,7 +96,13 @@ def _alternatives(setup: Setup) -> list[Candidate]:
 
 
 def _plan_stored(setup: Setup, machine: Machine, manifest: Manifest, goal: Goal) -> Plan:
-    return make_plan(stored_candidate(setup.store, manifest), machine, goal, _alternatives(setup))
+    return plan_stored(setup, machine, manifest, goal, _alternatives(setup))
+
+
+def _as_tuned(setup: Setup, machine: Machine, goal: Goal, advised: Plan) -> Plan:
+    """The advised plan once more, with what was tuned for its model."""
+    goal = msgspec.structs.replace(goal, context_length=advised.context_length, kv_cache_dtype=advised.kv_cache_dtype)
+    return _plan_stored(setup, machine, setup.store.require(advised.model), goal)
 
 
 def provide(setup: Setup, name: str, *, has_accepted_licence: bool = False) -> Plan:

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from gemstead.app.candidates import candidate_of
+from gemstead.app.measured import speeds_here
+from gemstead.app.setup import this_machine
+from gemstead.catalog.entries import load_catalog
 from gemstead.catalog.names import parse_name
-from gemstead.core.errors import RequestInvalid
+from gemstead.core.errors import DoesNotFit, RequestInvalid
+from gemstead.core.figures import Figure
 from gemstead.cost.assumption_file import AssumptionFile, Stated
 from gemstead.cost.assumption_text import parse_assumptions, render_assumptions, validated
 from gemstead.cost.inputs import Inputs
@@ -16,6 +21,9 @@ from gemstead.cost.regions import load_region
 from gemstead.cost.resolve import resolve
 from gemstead.cost.speeds import Speeds, published_speeds
 from gemstead.hardware.profiles import load_profile
+from gemstead.hardware.snapshot import Machine
+from gemstead.planner.plan import make_plan
+from gemstead.settings.load import Loaded
 
 MAX_FILE_BYTES = 1 << 20
 
@@ -24,7 +32,7 @@ class CostRequest(msgspec.Struct, frozen=True):
     """`model` is a catalogue name, `machine` a hardware profile.
 
     `overrides` ("load.utilisation" -> 0.5) win over the file.
-    `speeds`: measured ones of this model on this machine, where the caller has them; None: published ones.
+    `speeds`: of this model on this machine, where the caller has them; None: published or predicted for a named one.
     """
 
     model: str | None = None
@@ -40,7 +48,41 @@ def cost_inputs(request: CostRequest) -> Inputs:
     speeds = request.speeds
     if speeds is None and request.model and request.machine:
         speeds = published_speeds(parse_name(request.model).model, request.machine)
+        speeds = speeds or predicted_speeds(request.model, load_profile(request.machine))
     return resolve(stated, load_region(stated.electricity.region), _machine(request.machine), speeds)
+
+
+def speeds_on_this(loaded: Loaded, model: str) -> Speeds | None:
+    """As measured on this machine, else as predicted. Raises: as both."""
+    return speeds_here(loaded, model) or predicted_speeds(model, this_machine(loaded))
+
+
+def predicted_speeds(model: str, machine: Machine) -> Speeds | None:
+    """What the planner says of a catalogue model with llama.cpp, one answer at a time: of the first file that fits.
+
+    None: nothing of it fits, or its shape or a ceiling of the machine is not known. Raises: NameUnknown.
+    """
+    name = parse_name(model)
+    entry = load_catalog().model(name.model)
+    if entry.shape is None:
+        return None
+    files = entry.choices()
+    if name.tag is not None:
+        files = [file for file in entry.artefacts if file.tag == name.tag and file.format == "gguf"]
+    for artefact in files:
+        try:
+            plan = make_plan(candidate_of(entry, artefact), machine)
+        except (DoesNotFit, RequestInvalid):
+            continue  # it does not fit, or nobody published its size: the next file may do
+        speed = plan.speed
+        if speed is not None and speed.prefill_tok_per_s is not None:
+            where = f"gemstead plan for {plan.model} on {machine.name}"
+            return Speeds(_named(speed.prefill_tok_per_s, where), _named(speed.decode_tok_per_s, where))
+    return None
+
+
+def _named(figure: Figure, where: str) -> Figure:
+    return msgspec.structs.replace(figure, source=f"{where}, {figure.source}" if figure.source else where)
 
 
 def write_assumptions(path: Path, *, machine: str | None = None, is_overwriting: bool = False) -> None:

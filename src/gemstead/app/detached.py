@@ -72,12 +72,14 @@ def _start(setup: Setup, plan: Plan, config_file: str | None) -> ServerRecord:
 
 def _arguments(setup: Setup, plan: Plan, config_file: str | None) -> Iterator[str]:
     """The `serve` command that starts what was planned here."""
+    engine = setup.loaded.settings.engine
     server, is_offline = setup.loaded.settings.server, setup.loaded.settings.sources.is_offline
     if config_file is not None:
         yield from ("--config", config_file)
     yield from ("serve", "--model", plan.model, "--host", server.host, "--port", str(server.port))
     if is_offline:
         yield "--offline"
+    yield from ("--speculation", engine.speculation, "--tuned" if engine.uses_tuned else "--no-tuned")
     yield from ("--context", str(plan.context_length), "--parallel", str(plan.num_slots), "--kv", plan.kv_cache_dtype)
 
 

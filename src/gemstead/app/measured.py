@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gemstead.app.bench_subject import machine_note
+from gemstead.app.machine_note import machine_note
 from gemstead.bench.results import Run
 from gemstead.bench.spread import Spread, spread_of
 from gemstead.bench.store import ResultStore

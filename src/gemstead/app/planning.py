@@ -27,13 +27,17 @@ _COMPARED_CONTEXT = 8192
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What stands on the command line; None: not asked. `power_w` is what the machine draws, as the user states it."""
+    """What stands on the command line; None: not asked. `power_w` is what the machine draws, as the user states it.
+
+    `is_corrected` False: speeds by the formulas alone, whatever was measured here.
+    """
 
     aim: Aim = "balanced"
     num_users: int | None = None
     tokens: int | None = None
     max_ttft_s: float | None = None
     power_w: float | None = None
+    is_corrected: bool = True
 
     @property
     def has_workload(self) -> bool:
@@ -43,6 +47,8 @@ class Asked(msgspec.Struct, frozen=True):
 def asked_machine(setup: Setup, on: str | None, asked: Asked) -> Machine:
     """The named machine, or this one, with the power the user states. Raises: NameUnknown, RequestInvalid."""
     machine = machine_named(setup.loaded, on)
+    if not asked.is_corrected:
+        machine = msgspec.structs.replace(machine, corrections=())
     if asked.power_w is None:
         return machine
     if asked.power_w <= 0:

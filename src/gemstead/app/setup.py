@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from gemstead.app.corrections import with_corrections
 from gemstead.catalog.source import SourceOptions
 from gemstead.catalog.store import Store
 from gemstead.core.errors import EngineMissing
@@ -67,11 +68,15 @@ def goal_of(setup: Setup, machine: Machine) -> Goal:
     )
 
 
-def this_machine(loaded: Loaded, *, is_fresh: bool = False) -> Machine:
-    """This machine now. What it can do at most is measured once and remembered; `is_fresh` measures it again (2 s)."""
+def this_machine(loaded: Loaded, *, is_fresh: bool = False, is_corrected: bool = True) -> Machine:
+    """This machine now; if `is_corrected`, with what `bench run` taught about its speeds.
+
+    What it can do at most is measured once and remembered; `is_fresh` measures it again (2 s).
+    """
     machine = probe(loaded.paths.models)
     ceilings = measured_ceilings(machine, loaded.paths.data / CEILINGS_FILE, is_fresh=is_fresh)
-    return with_rated_gpus(with_ceilings(machine, ceilings))
+    machine = with_rated_gpus(with_ceilings(machine, ceilings))
+    return with_corrections(machine, loaded.paths.data) if is_corrected else machine
 
 
 def machine_named(loaded: Loaded, name: str | None) -> Machine:

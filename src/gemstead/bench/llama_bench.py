@@ -1,4 +1,4 @@
-"""llama.cpp's own `llama-bench`, run once and read: the peer our figures are held against.
+"""llama.cpp's own `llama-bench`: how it is run, and what it prints. The peer for the engine itself.
 
 It measures without HTTP, tokenizer and sampler, on made-up tokens.
 Source: tools/llama-bench of llama.cpp (its --help and JSON output, read 2026-11).
@@ -6,22 +6,13 @@ Source: tools/llama-bench of llama.cpp (its --help and JSON output, read 2026-11
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import msgspec
 
-from gemstead.core.errors import EngineFailed, EngineTimeout
+from gemstead.bench.peer_program import PeerSpeeds
+from gemstead.core.errors import EngineFailed
 from gemstead.core.plan import Plan
-
-LIMIT_S = 600.0
-
-
-class PeerSpeeds(msgspec.Struct, frozen=True):
-    """Tokens per second, by the peer's own account."""
-
-    prefill_tok_per_s: float
-    decode_tok_per_s: float
 
 
 class _Row(msgspec.Struct):
@@ -40,31 +31,6 @@ def llama_bench_argv(program: Path, plan: Plan, prefill_tokens: int, decode_toke
         *("--cache-type-k", plan.kv_cache_dtype, "--cache-type-v", plan.kv_cache_dtype, *layers),
         *("--n-prompt", str(prefill_tokens), "--n-gen", str(decode_tokens), "--repetitions", "1", "--output", "json"),
     )
-
-
-async def run_llama_bench(argv: tuple[str, ...], limit_s: float = LIMIT_S) -> PeerSpeeds:
-    """Raises: EngineFailed if it cannot be run or prints something else; EngineTimeout."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as exc:
-        raise EngineFailed(f"{argv[0]} cannot be run: {exc.strerror}") from exc
-    try:
-        async with asyncio.timeout(limit_s):
-            printed, complaints = await process.communicate()
-    except TimeoutError as exc:
-        raise EngineTimeout(f"{argv[0]} did not end within {limit_s:.0f} s") from exc
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise EngineFailed(f"{argv[0]} ended with {process.returncode}", why=complaints.decode(errors="replace")[-400:])
-    return parse_llama_bench(printed)
 
 
 def parse_llama_bench(printed: bytes) -> PeerSpeeds:

@@ -37,7 +37,8 @@ class MachineNote(msgspec.Struct, frozen=True):
 class Prediction(msgspec.Struct, frozen=True):
     """What the plan said before anything ran: `needed_bytes` everything mapped, `resident_bytes` what must stay.
 
-    The speeds are those of a prompt of `prompt_tokens` with an answer of `answer_tokens`.
+    The speeds are those of a prompt of `prompt_tokens` with an answer of `answer_tokens`. `calibration` names what they
+    were computed from; None: they are not to be learnt from.
     """
 
     needed_bytes: int
@@ -47,6 +48,7 @@ class Prediction(msgspec.Struct, frozen=True):
     answer_tokens: int | None = None
     decode_tok_per_s: Figure | None = None
     prefill_tok_per_s: Figure | None = None
+    calibration: str | None = None
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -67,6 +69,9 @@ class Subject(msgspec.Struct, frozen=True):
     gpu_layers: int | None
     extra_args: tuple[str, ...] = ()
     label: str | None = None
+    batch_tokens: int | None = None
+    flash_attention: str = "auto"
+    speculation: str = "off"
 
 
 class Protocol(msgspec.Struct, frozen=True):

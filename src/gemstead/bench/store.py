@@ -48,28 +48,12 @@ class ResultStore:
         self.path = data / FILE
 
     def append(self, record: Record) -> None:
-        """On the disk when it returns. Raises: DiskFull; RequestInvalid if the folder cannot be written to."""
-        from filelock import FileLock
-
-        line = msgspec.json.encode(record) + b"\n"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.path.with_suffix(".lock")):
-                _append(self.path, line)
-        except OSError as exc:
-            if exc.errno in _NO_SPACE:
-                raise DiskFull(f"no space for the results in {self.path}", missing_bytes=len(line)) from exc
-            raise RequestInvalid(f"{self.path} cannot be written: {exc.strerror}") from exc
+        """On the disk when it returns. Raises: as `append_line`."""
+        append_line(self.path, msgspec.json.encode(record))
 
     def read(self) -> Results:
-        """Raises: RequestInvalid if the file cannot be read; one that does not exist is empty."""
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return Results([], 0)
-        except OSError as exc:
-            raise RequestInvalid(f"{self.path} cannot be read: {exc.strerror}") from exc
-        lines = [line for line in content.split(b"\n") if line.strip()]
+        """Raises: as `read_lines`."""
+        lines = read_lines(self.path)
         records = [record for record in map(_decode, lines) if record is not None]
         return Results(records, len(lines) - len(records))
 
@@ -90,6 +74,34 @@ class ResultStore:
 def new_run_id() -> str:
     """Sorts by time: `20261124-081500-3fa2`."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """One more line at the end of a file, its folder made if need be; on the disk when it returns.
+
+    Raises: DiskFull; RequestInvalid if the folder cannot be written to.
+    """
+    from filelock import FileLock
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            _append(path, line + b"\n")
+    except OSError as exc:
+        if exc.errno in _NO_SPACE:
+            raise DiskFull(f"no space for the results in {path}", missing_bytes=len(line)) from exc
+        raise RequestInvalid(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """The lines that are not empty; none where there is no file. Raises: RequestInvalid if it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise RequestInvalid(f"{path} cannot be read: {exc.strerror}") from exc
+    return [line for line in content.split(b"\n") if line.strip()]
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -20,21 +20,27 @@ if TYPE_CHECKING:
     import aiohttp
 
 PATH = "/v1/chat/completions"
+RAW_PATH = "/v1/completions"
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked. `extra` goes into the body as it stands, for what one engine understands (`ignore_eos`)."""
+    """What is asked. `extra` goes into the body as it stands, for what one engine understands (`ignore_eos`).
+
+    `is_raw`: the prompt is a text to go on with, no chat template around it.
+    """
 
     model: str
     prompt: str
     max_tokens: int
     extra: dict[str, Any] = {}
+    is_raw: bool = False
 
     def body(self) -> dict[str, Any]:
         """Greedy, streamed, with usage."""
+        prompt = {"prompt": self.prompt} if self.is_raw else {"messages": [{"role": "user", "content": self.prompt}]}
         return {
             "model": self.model,
-            "messages": [{"role": "user", "content": self.prompt}],
+            **prompt,
             "max_tokens": self.max_tokens,
             "temperature": 0,
             "seed": 1,
@@ -72,7 +78,8 @@ async def ask(
 async def _ask(session: aiohttp.ClientSession, target: Target, question: Question) -> Timeline:
     recorder, parser = _Recorder(), SseParser()
     sent_at_s = time.perf_counter()
-    async with session.post(f"{target.url}{PATH}", json=question.body(), allow_redirects=False) as response:
+    path = RAW_PATH if question.is_raw else PATH
+    async with session.post(f"{target.url}{path}", json=question.body(), allow_redirects=False) as response:
         if response.status != 200:
             raise error_from_reply(response.status, await response.content.read(MAX_ERROR_BYTES))
         while chunk := await response.content.readany():
@@ -90,6 +97,7 @@ class _Recorder:
         self._stamps: list[Stamp] = []
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
+        self._text: list[str] = []
 
     def take(self, payload: bytes, at_s: float) -> None:
         """Raises: EngineFailed for a broken chunk, or what the server's error event says."""
@@ -102,7 +110,7 @@ class _Recorder:
     def close(self, sent_at_s: float, end_s: float) -> Timeline:
         """Raises: EngineFailed if the stream ended before the answer did."""
         self._note(self._decoder.close())
-        return Timeline(sent_at_s, tuple(self._stamps), end_s, self._usage, self._finish)
+        return Timeline(sent_at_s, tuple(self._stamps), end_s, self._usage, self._finish, "".join(self._text))
 
     def _note(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -110,6 +118,8 @@ class _Recorder:
                 self._usage = event
             elif isinstance(event, Finish):
                 self._finish = event.reason
+            elif isinstance(event, TextDelta):
+                self._text.append(event.text)
 
 
 def _kind(events: list[Event]) -> Kind:

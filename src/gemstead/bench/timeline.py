@@ -21,7 +21,8 @@ class Stamp(msgspec.Struct, frozen=True):
 class Timeline(msgspec.Struct, frozen=True):
     """Moments in seconds after sending, by the client's clock. `sent_at_s` is that of `time.perf_counter()`.
 
-    `usage` None: the server told none, and then there are no rates. `end_s` is the end of the stream.
+    `usage` None: the server told none, and then there are no rates. `end_s` is the end of the stream. `text` is
+    the answer, thinking left out.
     """
 
     sent_at_s: float
@@ -29,6 +30,7 @@ class Timeline(msgspec.Struct, frozen=True):
     end_s: float
     usage: Usage | None = None
     finish_reason: FinishReason | None = None
+    text: str = ""
 
     @property
     def token_times_s(self) -> tuple[float, ...]:

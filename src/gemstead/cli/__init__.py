@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import typer
 
 COMMANDS = (
-    *("up", "run", "chat", "models", "plan", "hardware", "engine", "serve", "ps", "stop", "bench", "doctor"),
-    *("cost", "config"),
+    *("up", "run", "chat", "models", "plan", "hardware", "engine", "serve", "ps", "stop", "bench", "tune"),
+    *("doctor", "cost", "config"),
 )
 """In the order in which `--help` lists them; each is a module here that offers `register(app)`."""
 

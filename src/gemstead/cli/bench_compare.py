@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from gemstead.cli import options
 if TYPE_CHECKING:
     from gemstead.bench.compare import Comparison
 
-SETTINGS = "threads=N,ubatch=N,kv=TYPE,args=FLAGS OF THE ENGINE"
+SETTINGS = "threads=N,ubatch=N,kv=TYPE,speculation=ngram,args=FLAGS OF THE ENGINE"
 
 
 def compare(
@@ -25,25 +26,51 @@ def compare(
     context: options.Context = None,
     json: options.Json = False,
 ) -> None:
-    """Compare two runs of the store, or with --live two settings of one model. An empty setting is the plan's own."""
+    """Compare two stored runs, of bench run or of bench quality; with --live two settings, an empty one as planned."""
     from gemstead.bench.compare import compare_runs
     from gemstead.bench.store import ResultStore
     from gemstead.cli.bench_text import print_comparison
     from gemstead.cli.output import print_json
     from gemstead.core.errors import RequestInvalid
 
+    data = options.load().paths.data
     if live:
         comparison = _live(a, b, model, (depths, answer_tokens, repeats), context)
     elif not a or not b:
         raise RequestInvalid("two runs are needed", hint="gemstead bench list, then gemstead bench compare RUN RUN")
+    elif _are_of_quality(data, a, b):
+        _compare_quality(data, a, b, json=json)
+        return
     else:
-        store = ResultStore(options.load().paths.data)
+        store = ResultStore(data)
         comparison = compare_runs(store.find_run(a), store.find_run(b))
     if json:
         lines = [{"line": line, "verdict": line.verdict} for line in comparison.lines]
         print_json("bench-compare/1", {"a": comparison.a, "b": comparison.b, "lines": lines, "is_paired": live})
     else:
         print_comparison(comparison)
+
+
+def _are_of_quality(data: Path, a: str, b: str) -> bool:
+    """Whether one of them is the id of a run of `bench quality`: then the other has to be, too."""
+    from gemstead.bench.quality_store import QualityStore
+
+    store = QualityStore(data)
+    return any(name != "last" and store.find(name) is not None for name in (a, b))
+
+
+def _compare_quality(data: Path, a: str, b: str, *, json: bool) -> None:
+    from gemstead.bench.quality_compare import compare_quality
+    from gemstead.bench.quality_store import QualityStore
+    from gemstead.cli.output import print_json
+    from gemstead.cli.quality_text import print_quality_comparison
+
+    store = QualityStore(data)
+    comparison = compare_quality(store.require(a), store.require(b))
+    if json:
+        print_json("bench-quality-compare/1", comparison)
+    else:
+        print_quality_comparison(comparison)
 
 
 def _live(a: str, b: str, model: str | None, protocol: tuple[str | None, int, int], context: int | None) -> Comparison:

@@ -12,23 +12,28 @@ from gemstead.cli import options
 
 def report(
     file: Annotated[Path, typer.Argument(help="Where to write the HTML page.")] = Path("gemstead-bench.html"),
+    png: Annotated[
+        Path | None, typer.Option("--png", help="Folder to write each chart to, as a PNG file of its own.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Write one HTML page with tables and plots that needs no network; with --json print the results instead."""
-    from gemstead.app.bench_report import bench_report
+    """Write one HTML page with tables and charts that needs no network; with --json print the results instead."""
+    from gemstead.app.bench_report import write_charts, write_report
+    from gemstead.bench.quality_store import QualityStore
     from gemstead.bench.store import ResultStore
     from gemstead.bench.tables import point_figures
+    from gemstead.cli.bench_quality import quality_document
     from gemstead.cli.output import note, print_json
-    from gemstead.core.errors import RequestInvalid
 
     data = options.load().paths.data
     if json:
         results = ResultStore(data).read()
         runs = [{"run": run, "figures": point_figures(run)} for run in results.runs]
-        print_json("bench-report/1", {"runs": runs, "loads": results.loads})
-        return
-    try:
-        file.write_text(bench_report(data), encoding="utf-8")
-    except OSError as exc:
-        raise RequestInvalid(f"{file} cannot be written: {exc.strerror}", hint="give another path") from exc
-    note(f"wrote {file}: open it in a browser")
+        qualities = [quality_document(run) for run in QualityStore(data).runs()]
+        print_json("bench-report/1", {"runs": runs, "loads": results.loads, "qualities": qualities})
+    else:
+        write_report(data, file)
+        note(f"wrote {file}: open it in a browser")
+    if png is not None:
+        written = write_charts(data, png)
+        note(f"wrote {len(written)} charts to {png}" if written else "no chart: nothing finished is stored yet")

@@ -30,6 +30,8 @@ def print_run(run: Run) -> None:
         return
     print()
     print(f"loaded in {format_duration(end.load_s)}; {_memory(run)}")
+    if predicted := _predicted(run):
+        print(f"predicted: {predicted}")
     print(f"energy: {_power(run)}")
     print("medians with 95 % intervals; what the words mean: docs/glossary.md")
 
@@ -67,6 +69,17 @@ def _memory(run: Run) -> str:
     if planned is None:
         return text
     return f"{text}; planned ~{format_bytes(planned.needed_bytes)} ({planned.needed_bytes / held - 1:+.1%})"
+
+
+def _predicted(run: Run) -> str:
+    """Speed as the formulas alone had it, and how far off it was; empty where there is nothing to hold against it."""
+    from gemstead.bench.predictions import speed_checks
+
+    return "; ".join(
+        f"{check.what} ~{check.predicted.value:.3g} tok/s at {check.prompt_tokens} tokens ({1 / check.ratio - 1:+.0%}, "
+        f"{'within' if check.is_within_bar else 'outside'} its error bar)"
+        for check in speed_checks(run)
+    )
 
 
 def _power(run: Run) -> str:

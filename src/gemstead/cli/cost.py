@@ -59,8 +59,7 @@ def cost(
     """Compute energy, CO2 and cost of a million tokens; per user; against a cloud's price; and what matters most."""
     if context.invoked_subcommand is not None:
         return
-    from gemstead.app.costs import CostRequest, cost_inputs
-    from gemstead.app.measured import speeds_here
+    from gemstead.app.costs import CostRequest, cost_inputs, speeds_on_this
     from gemstead.cli.cost_text import print_report
     from gemstead.cli.output import note, print_json
     from gemstead.cost.report import Question, make_report
@@ -75,8 +74,8 @@ def cost(
     if tornado is not None and tornado.suffix.lower() != ".svg":
         _refuse(f"{tornado} is not an SVG file", "--tornado", f"--tornado {tornado.with_suffix('.svg')}")
     overrides = {name: value for name, value in stated.items() if value is not None}
-    # What was measured here holds for this machine only.
-    speeds = speeds_here(options.load(), model) if model is not None and on is None else None
+    # Where no machine is named, it is this one.
+    speeds = speeds_on_this(options.load(), model) if model is not None and on is None else None
     report = make_report(cost_inputs(CostRequest(model, on, assumptions, overrides, speeds)), question)
     if tornado is not None:
         _write_chart(report, tornado)

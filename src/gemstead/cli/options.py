@@ -19,6 +19,12 @@ Model = Annotated[
 Context = Annotated[int | None, typer.Option("--context", help="Tokens one slot holds, prompt and answer together.")]
 Parallel = Annotated[int | None, typer.Option("--parallel", help="Sequences at once (slots).")]
 Kv = Annotated[str | None, typer.Option("--kv", help="Precision of the KV cache: f16, q8_0, q4_0 ...")]
+Tuned = Annotated[
+    bool | None, typer.Option("--tuned/--no-tuned", help="Use what gemstead tune found here, or leave it out.")
+]
+Speculation = Annotated[
+    str | None, typer.Option("--speculation", help="Guess tokens ahead: auto (as tuned), off, ngram, draft.")
+]
 Thinking = Annotated[bool | None, typer.Option("--thinking/--no-thinking", help="Let the model think first.")]
 Fallback = Annotated[
     str | None, typer.Option("--fallback", help="Model to use, and say so, if the chosen one cannot be pulled.")
@@ -88,3 +94,7 @@ def with_model(loaded: Loaded, model: str) -> Loaded:
 
 def plan_flags(context: int | None, parallel: int | None, kv: str | None) -> dict[str, Any]:
     return {"model__context_length": context, "model__num_slots": parallel, "model__kv_cache_dtype": kv}
+
+
+def tuned_flags(tuned: bool | None, speculation: str | None) -> dict[str, Any]:
+    return {"engine__uses_tuned": tuned, "engine__speculation": speculation}

@@ -25,6 +25,8 @@ def plan(
     context: options.Context = None,
     parallel: options.Parallel = None,
     kv: options.Kv = None,
+    speculation: options.Speculation = None,
+    tuned: options.Tuned = None,
     on: Annotated[str | None, typer.Option("--on", help="A named machine (gemstead hardware --profiles).")] = None,
     goal: Annotated[
         str, typer.Option("--goal", help="What comes first: balanced, quality, latency, concurrency, energy.")
@@ -44,6 +46,9 @@ def plan(
     engine: Annotated[
         str | None, typer.Option("--engine", help="Another engine's need: vllm, transformers, mlx, litert-lm.")
     ] = None,
+    no_correction: Annotated[
+        bool, typer.Option("--no-correction", help="Speeds by the formulas alone, whatever bench measured here.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Say what fits, by part, and how fast it would be, before any download. Exits with 3 if it does not fit."""
@@ -53,8 +58,9 @@ def plan(
     from gemstead.planner.candidate import Aim
 
     options.check_word("--goal", goal, list(get_args(Aim)))
-    setup = make_setup(options.load(model__name=model, **options.plan_flags(context, parallel, kv)), say=note)
-    asked = Asked(goal, users, tokens, ttft, power)  # type: ignore[arg-type]  # checked against the words of Aim
+    flags = options.plan_flags(context, parallel, kv) | options.tuned_flags(tuned, speculation)
+    setup = make_setup(options.load(model__name=model, **flags), say=note)
+    asked = Asked(goal, users, tokens, ttft, power, not no_correction)  # type: ignore[arg-type]  # a word of Aim
     machine = asked_machine(setup, on, asked)
     wanted = asked_goal(setup, machine, asked)
     if engine is not None and engine != "llama.cpp":

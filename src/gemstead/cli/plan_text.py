@@ -75,6 +75,9 @@ def print_cases(cases: Sequence[Case], machine: str) -> None:
     ]
     headers = ("model", "quant", "context", "memory", "tok/s each", "TTFT", "J/token", "when full", "verdict")
     print_table(headers, rows)
+    decodes = (case.plan.speed.decode_tok_per_s for case in cases if case.plan is not None and case.plan.speed)
+    for source in dict.fromkeys(decode.source for decode in decodes if decode.source is not None):
+        print(f"\ndecode is {source}")
 
 
 def print_needs(needs: Sequence[EngineNeed], engine: str, machine: str) -> None:

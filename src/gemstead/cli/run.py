@@ -35,6 +35,8 @@ def run(
     thinking: options.Thinking = None,
     context: options.Context = None,
     kv: options.Kv = None,
+    speculation: options.Speculation = None,
+    tuned: options.Tuned = None,
     fallback: options.Fallback = None,
     offline: options.Offline = None,
     accept_licence: options.AcceptLicence = False,
@@ -55,6 +57,7 @@ def run(
         model__is_thinking=thinking,
         sources__is_offline=offline,
         **options.plan_flags(context, None, kv),
+        **options.tuned_flags(tuned, speculation),
     )
     messages = [Message(role="system", content=(TextPart(system),))] if system else []
     messages.append(Message(role="user", content=(TextPart(text),)))

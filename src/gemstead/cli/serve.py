@@ -24,6 +24,8 @@ def serve(
     context: options.Context = None,
     parallel: options.Parallel = None,
     kv: options.Kv = None,
+    speculation: options.Speculation = None,
+    tuned: options.Tuned = None,
     fallback: options.Fallback = None,
     offline: options.Offline = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave a server that survives this terminal.")] = False,
@@ -37,6 +39,7 @@ def serve(
         server__port=port,
         sources__is_offline=offline,
         **options.plan_flags(context, parallel, kv),
+        **options.tuned_flags(tuned, speculation),
     )
     if dry_run:
         _print_command(loaded)

@@ -24,6 +24,8 @@ def up(
     context: options.Context = None,
     parallel: options.Parallel = None,
     kv: options.Kv = None,
+    speculation: options.Speculation = None,
+    tuned: options.Tuned = None,
     fallback: options.Fallback = None,
     offline: options.Offline = None,
     json: options.Json = False,
@@ -36,6 +38,7 @@ def up(
         server__port=port,
         sources__is_offline=offline,
         **options.plan_flags(context, parallel, kv),
+        **options.tuned_flags(tuned, speculation),
     )
     bring_up(loaded, is_json=json)
 

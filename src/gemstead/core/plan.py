@@ -17,6 +17,11 @@ Place: TypeAlias = Literal["host", "gpu"]
 Purpose: TypeAlias = Literal["chat", "embed"]
 """What an engine is started for: to answer, or to turn texts into vectors."""
 
+FlashAttention: TypeAlias = Literal["auto", "on", "off"]
+
+Speculation: TypeAlias = Literal["off", "ngram", "draft"]
+"""How tokens are guessed ahead, to be checked in one batch: from the text so far, or by a drafter model."""
+
 PartName: TypeAlias = Literal[
     "weights", "repacked_weights", "kv_cache", "compute_buffer", "mmproj", "drafter", "runtime"
 ]
@@ -61,6 +66,12 @@ class Plan(msgspec.Struct, frozen=True):
     """Host memory the engine may fill later with earlier prompts; taken from what the parts above leave over."""
     num_context_checkpoints: int = 0
     """Copies of one slot's sliding KV cache the engine may keep later, per slot; likewise."""
+    batch_tokens: int | None = None
+    """Prompt tokens handed over at once, a multiple of `ubatch_tokens`; None: the engine's own."""
+    flash_attention: FlashAttention = "auto"
+    speculation: Speculation = "off"
+    drafter_path: str | None = None
+    """The drafter's file, for `speculation` "draft"."""
     speed: Speed | None = None
     """Predicted; None where the machine's memory bandwidth is not known."""
     reasons: tuple[str, ...] = ()

@@ -24,6 +24,26 @@ class Workload(msgspec.Struct, frozen=True):
         return self.prompt_tokens + self.answer_tokens
 
 
+class Correction(msgspec.Struct, frozen=True):
+    """What measurements taught about a prediction: `factor` times it is nearer; `spread` is how far they still lie off.
+
+    `spread` is relative, of the measurement that is farthest from the corrected figure.
+    """
+
+    factor: float
+    spread: float
+    num_measurements: int
+
+
+class SpeedCorrection(msgspec.Struct, frozen=True):
+    """For predictions with this `calibration`, from measurements of one build of an engine on one machine."""
+
+    calibration: str
+    engine_version: str
+    decode: Correction | None = None
+    prefill: Correction | None = None
+
+
 class Speed(msgspec.Struct, frozen=True):
     """Predicted speed for a workload; None where a ceiling of the machine is not known.
 
@@ -31,6 +51,7 @@ class Speed(msgspec.Struct, frozen=True):
     through the answer; `total_decode_tok_per_s` what all get together; `full_decode_tok_per_s` what one user alone gets
     at the end of a full context. `ttft_s` is the longest wait when all prompts arrive at once.
     `energy_j_per_token` is the machine's power over `total_decode_tok_per_s`: one generated token, prefill not counted.
+    `calibration` names the ceilings and efficiencies it was computed from: what has the same is wrong in the same way.
     """
 
     workload: Workload
@@ -40,6 +61,7 @@ class Speed(msgspec.Struct, frozen=True):
     prefill_tok_per_s: Figure | None = None
     ttft_s: Figure | None = None
     energy_j_per_token: Figure | None = None
+    calibration: str | None = None
 
     @property
     def is_in_time(self) -> bool:

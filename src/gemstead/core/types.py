@@ -204,7 +204,8 @@ class Timings(msgspec.Struct, frozen=True):
     """What the engine itself measured, in seconds; None where it does not say.
 
     `prefill_tokens` are the uncached prompt tokens it really evaluated in `prefill_s`. `load_s` is the wait for the
-    model to be loaded, None if it was.
+    model to be loaded, None if it was. `drafted_tokens` were guessed ahead by speculation, `accepted_tokens` of them
+    turned out right.
     """
 
     prefill_tokens: int | None = None
@@ -212,6 +213,8 @@ class Timings(msgspec.Struct, frozen=True):
     decode_tokens: int | None = None
     decode_s: float | None = None
     load_s: float | None = None
+    drafted_tokens: int | None = None
+    accepted_tokens: int | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, tag="usage"):

@@ -48,6 +48,6 @@ def _check_complete(found: dict[str, Assumption]) -> None:
     if speeds:
         raise Missing(
             f"nothing tells {' and '.join(speeds)}",
-            why="no speed is published for this model on this machine",
+            why="none is measured, published or predicted for this model on this machine: it may not fit there",
             hint="state it: gemstead cost --prefill-tok-per-s N --decode-tok-per-s N",
         )

@@ -1,4 +1,4 @@
-"""How fast a model runs on a machine: stated, published, or measured by whoever hands `Speeds` in."""
+"""How fast a model runs on a machine: published, or measured or predicted by whoever hands `Speeds` in."""
 
 from __future__ import annotations
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
+from gemstead.core import svg
 from gemstead.cost.sensitivity import Swing
 
 _ROW_PX, _LABEL_PX, _BARS_PX, _MARGIN_PX, _HEAD_PX = 28, 340, 480, 70, 64
-_CHEAPER, _DEARER = "#2b7a78", "#e08e79"
-"""One dark, one light: told apart in grey, and by people who do not see red and green apart."""
 
 
 def text_bars(swings: Sequence[Swing], base_usd: float, width_chars: int = 40) -> list[str]:
@@ -37,35 +35,22 @@ def svg_chart(swings: Sequence[Swing], base_usd: float, title: str) -> str:
     def x_of(usd: float) -> float:
         return _LABEL_PX + (usd - lowest) * per_usd
 
-    width, height = _LABEL_PX + _BARS_PX + _MARGIN_PX, _HEAD_PX + _ROW_PX * len(swings) + 16
-    now = f"{x_of(base_usd):.1f}"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+    now, height = x_of(base_usd), _HEAD_PX + _ROW_PX * len(swings) + 16
     rows = [_svg_row(swing, _HEAD_PX + _ROW_PX * index, base_usd, x_of) for index, swing in enumerate(swings)]
-    return "\n".join(
-        (
-            f'{head} font-family="sans-serif" font-size="13">',
-            f"<title>{escape(title)}</title>",
-            '<rect width="100%" height="100%" fill="white"/>',
-            f'<text x="12" y="24" font-size="16">{escape(title)}</text>',
-            f'<text x="{now}" y="50" text-anchor="middle">now: ${base_usd:.3g}</text>',
-            *rows,
-            f'<line x1="{now}" y1="56" x2="{now}" y2="{height - 8}" stroke="black"/>',
-            "</svg>\n",
-        )
-    )
+    parts = [svg.text(now, 50, f"now: ${base_usd:.3g}", "middle"), *rows, svg.line(now, 56, now, height - 8)]
+    return svg.picture(title, parts, _LABEL_PX + _BARS_PX + _MARGIN_PX, height)
 
 
 def _svg_row(swing: Swing, top: int, base_usd: float, x_of: Callable[[float], float]) -> str:
     left, now, right = x_of(min(swing.cheapest_usd, base_usd)), x_of(base_usd), x_of(max(swing.dearest_usd, base_usd))
     baseline = top + 16
-    label = f"{swing.name.replace('_', ' ')}: {swing.low:.3g} to {swing.high:.3g}"
     return "".join(
         (
-            f'<text x="12" y="{baseline}">{escape(label)}</text>',
-            f'<rect x="{left:.1f}" y="{top}" width="{now - left:.1f}" height="20" fill="{_CHEAPER}"/>',
-            f'<rect x="{now:.1f}" y="{top}" width="{right - now:.1f}" height="20" fill="{_DEARER}"/>',
-            f'<text x="{left - 4:.1f}" y="{baseline}" text-anchor="end">{swing.cheapest_usd:.3g}</text>',
-            f'<text x="{right + 4:.1f}" y="{baseline}">{swing.dearest_usd:.3g}</text>',
+            svg.text(12, baseline, f"{swing.name.replace('_', ' ')}: {swing.low:.3g} to {swing.high:.3g}"),
+            svg.toned("good", [svg.rect(left, top, now - left, 20)]),
+            svg.toned("bad", [svg.rect(now, top, right - now, 20)]),
+            svg.text(left - 4, baseline, f"{swing.cheapest_usd:.3g}", "end"),
+            svg.text(right + 4, baseline, f"{swing.dearest_usd:.3g}"),
         )
     )
 

@@ -1,9 +1,9 @@
-"""Builds llama-server and llama-bench from the pinned source, for exactly this CPU.
+"""Builds llama-server and the programs beside it from the pinned source, for exactly this CPU.
 
 engines/llama.cpp/
   .install.lock                  one installation at a time
   work-<release>/                archive, source, build tree, build.log: kept when cut, so that the next try goes on
-  <release>/bin/llama-server     appears whole, with llama-bench, install.json, LICENSE, build.log and models/
+  <release>/bin/llama-server     appears whole, with the others, install.json, LICENSE, build.log and models/
 """
 
 from __future__ import annotations
@@ -73,27 +73,35 @@ FLAGS = (
 """A server without web pages, TLS or network code of its own: it listens on a private socket."""
 
 
-TARGETS = ("llama-server", "llama-bench")
-"""llama-bench is what `gemstead bench` is compared with: the same code, measured without HTTP. It shares nearly
-everything with the server: 17 s of one core on top."""
+TARGETS = ("llama-server", "llama-bench", "llama-perplexity", "llama-quantize")
+"""llama-bench is what `gemstead bench` is compared with: the same code, measured without HTTP. llama-perplexity gives
+`gemstead bench quality` the log probabilities of a text, llama-quantize makes one precision of a file from another.
+They share nearly everything with the server: 17, 10 and 5 s of one core on top."""
 
 
 def install(engines_dir: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
     """The llama-server of the pinned release, built if it is not there yet. Takes minutes; a cut build goes on.
 
-    One that is there is only given the reference files it lacks; without them it still serves, so that an index out of
-    reach is told and is no error. A second call at the same time waits for the first and takes its result. `environ` is
-    the environment that pip and the compiler see.
+    One that is there is given the reference files it lacks, or built anew where it lacks a program that a later
+    gemstead uses. Without them it still serves, so that an index out of reach is told and is no error. A second call at
+    the same time waits for the first and takes its result. `environ` is the environment that pip and the compiler see.
 
     Raises: ToolMissing, DiskFull, EngineMissing if the build fails, SourceError and DigestMismatch from the download.
     """
     home = engines_dir / FOLDER
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home, progress):
-        if (ready := _usable(home / RELEASE)) is not None:
-            _complete(home, environ, progress)
-            return ready
-        return _build(home, environ, progress)
+        ready = _usable(home / RELEASE)
+        if ready is None:
+            return _build(home, environ, progress)
+        try:
+            if not all((ready.program.parent / name).is_file() for name in TARGETS):
+                return _build(home, environ, progress)
+            add_missing_references(home / RELEASE, home / f"work-{RELEASE}", environ, progress)
+        except SourceError as exc:
+            note = f"what is here stays as it is, without all of its files: {exc.what}"
+            progress(ProgressEvent(TASK, unit="steps", note=note, is_done=True))
+        return ready
 
 
 def build_flags(tools: BuildTools, machine: Machine) -> tuple[str, ...]:
@@ -184,13 +192,6 @@ def _usable(folder: Path) -> Installation | None:
         return read_installation(folder)
     except EngineMissing:
         return None
-
-
-def _complete(home: Path, environ: Mapping[str, str], progress: Progress) -> None:
-    try:
-        add_missing_references(home / RELEASE, home / f"work-{RELEASE}", environ, progress)
-    except SourceError as exc:
-        progress(ProgressEvent(TASK, unit="steps", note=f"no reference files of Gemma 4: {exc.what}", is_done=True))
 
 
 def _compiler_name(compiler: str) -> str:

@@ -80,6 +80,8 @@ class _Timings(msgspec.Struct):
     prompt_ms: float | None = None
     predicted_n: int | None = None
     predicted_ms: float | None = None
+    draft_n: int | None = None
+    draft_n_accepted: int | None = None
 
 
 class _Verbose(msgspec.Struct):
@@ -185,6 +187,8 @@ def _seconds(timings: _Timings) -> Timings:
         prefill_s=None if timings.prompt_ms is None else timings.prompt_ms / 1000,
         decode_tokens=timings.predicted_n,
         decode_s=None if timings.predicted_ms is None else timings.predicted_ms / 1000,
+        drafted_tokens=timings.draft_n,
+        accepted_tokens=timings.draft_n_accepted,
     )
 
 

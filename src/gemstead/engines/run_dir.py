@@ -31,15 +31,17 @@ def make_private(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def new_endpoint(folder: Path) -> Endpoint:
+def new_endpoint(folder: Path, *, is_on_port: bool = False) -> Endpoint:
     """A fresh unix socket in `folder`, or a free loopback port where the path is too long; always with a fresh key.
 
-    The port is free now; another program may take it before the engine does, and then the engine says so and ends.
+    `is_on_port`: the port in any case, for a client that knows no unix sockets. It is free now; another program may
+    take it before the engine does, and then the engine says so and ends.
     """
     api_key = secrets.token_urlsafe(32) + KEY_TAIL
     path = folder / f"{secrets.token_hex(4)}.sock"
     # llama-server splits its host argument at commas.
-    if hasattr(socket, "AF_UNIX") and len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES and "," not in str(path):
+    is_fit = len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES and "," not in str(path)
+    if hasattr(socket, "AF_UNIX") and is_fit and not is_on_port:
         return Endpoint(api_key=api_key, socket_path=path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from gemstead.core.figures import BytesFigure, Figure
+from gemstead.core.speed import SpeedCorrection
 
 Vendor: TypeAlias = Literal["nvidia", "amd", "apple", "intel"]
 
@@ -71,6 +72,7 @@ class Machine(msgspec.Struct, frozen=True):
     """Everything a plan depends on. `notes` says what could not be found out, one sentence each.
 
     `power` is what the whole machine draws while it generates, in watts; None: neither measured nor stated.
+    `corrections` are what earlier measurements on it taught about predicted speeds.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Machine(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     source: str | None = None
     power: Figure | None = None
+    corrections: tuple[SpeedCorrection, ...] = ()
 
     @property
     def has_unified_memory(self) -> bool:

@@ -71,7 +71,8 @@ def seek_plan(candidate: Candidate, machine: Machine, goal: Goal) -> Plan | Shor
         fit = find_fit(candidate, placed, goal, context_length, budget)
         if fit.is_fitting:
             plan = _plan(candidate, machine, goal, context_length, fit, budget)
-            return msgspec.structs.replace(plan, speed=_speed(candidate, weights, machine, goal, plan))
+            speed = _speed(candidate, weights, machine, goal, plan)
+            return msgspec.structs.replace(plan, speed=speed, reasons=(*plan.reasons, *_corrections(speed)))
     assert fit is not None
     return Shortage(context_length, budget.host_bytes + fit.missing_bytes, fit.missing_bytes)
 
@@ -130,8 +131,16 @@ def _speed(candidate: Candidate, weights: Weights, machine: Machine, goal: Goal,
     traffic = gguf_traffic(weights.tensors, weights.scale)
     units = find_units(machine, plan.engine, candidate.shape.num_layers, plan.gpu_layers or 0)
     model = Model(candidate.shape, traffic, candidate.quant, plan.kv_cache_dtype)
-    layout = Layout(units, plan.context_length, plan.num_slots, plan.ubatch_tokens, machine.power)
+    layout = Layout(units, plan.context_length, plan.num_slots, plan.ubatch_tokens, machine.power, machine.corrections)
     return predict_speed(model, layout, goal.workload)
+
+
+def _corrections(speed: Speed | None) -> Iterator[str]:
+    """How measurements on this machine changed the prediction."""
+    figures = {"decode": speed.decode_tok_per_s, "prefill": speed.prefill_tok_per_s} if speed is not None else {}
+    for name, figure in figures.items():
+        if figure is not None and figure.source is not None:
+            yield f"{name} is {figure.source}"
 
 
 def _download_bytes(candidate: Candidate) -> int | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import sha256
+
 import msgspec
 
 from gemstead.core.figures import Figure
@@ -11,6 +14,9 @@ from gemstead.planner.calibration import Efficiency, cpu_kind, find_efficiency, 
 RATED_SHARE = 0.75
 """What programs reach of a memory's rating: 0.7 to 0.8 of it on ordinary machines. Processors' efficiencies count from
 there, GPUs' from the rating itself."""
+
+_FORMULAS = 2
+"""Raised when speed.py or traffic.py come to reckon differently: results of before then correct nothing."""
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -53,3 +59,16 @@ def reachable_bandwidth(bandwidth: Figure) -> Figure:
     if bandwidth.basis == "measured":
         return bandwidth
     return msgspec.structs.replace(bandwidth, value=bandwidth.value * RATED_SHARE)
+
+
+def calibration_of(units: Sequence[Unit]) -> str:
+    """A name for the ceilings and efficiencies of `units`, whatever share of the layers each computes."""
+    parts = [
+        (
+            unit.bandwidth.value,
+            unit.matmul.value if unit.matmul is not None else None,
+            msgspec.structs.replace(unit.efficiency, decode_error=0.0, prefill_error=0.0, how="", source=""),
+        )
+        for unit in units
+    ]
+    return sha256(msgspec.json.encode((_FORMULAS, parts))).hexdigest()[:12]

@@ -37,6 +37,10 @@ class EngineSettings(Section):
     """How long loading a model may take."""
     keep_alive_s: Annotated[float, Field(ge=0)] | None = None
     """Unloads the model so long after its last answer, to load it again on demand; unset: it stays loaded."""
+    speculation: Literal["auto", "off", "ngram", "draft"] = "auto"
+    """Tokens guessed ahead and checked in one batch; "auto": as `gemstead tune` found, else off."""
+    uses_tuned: bool = True
+    """Whether what `gemstead tune` found for this model, engine and machine is used."""
     extra_args: tuple[str, ...] = ()
     """More flags for the engine, from the list it allows."""
 

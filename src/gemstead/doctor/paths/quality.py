@@ -28,15 +28,22 @@ def _quantization(subject: Subject) -> Iterator[Finding]:
         why = "below four bits a smaller variant at four bits usually answers better"
         yield Finding("warning", f"{plan.model} is quantized to {plan.quant}", why, "gemstead plan")
         return
-    yield Finding("ok", f"{plan.model} is quantized to {plan.quant}: four bits or more", *_finer(plan))
+    yield Finding("ok", f"{plan.model} is quantized to {plan.quant}: four bits or more", *_finer(subject, plan))
 
 
-def _finer(plan: Plan) -> tuple[str, str] | tuple[()]:
-    """How to see what a finer one would need."""
+def _finer(subject: Subject, plan: Plan) -> tuple[str, str] | tuple[()]:
+    """How to see what this quantization costs."""
     if plan.quant.upper() in ("Q8_0", "BF16", "F16"):
         return ()
-    base = plan.model.partition("-")[0]
-    return ("with the same build and prompts, 8 bits show what is lost", f"gemstead plan --model {base}-q8_0")
+    manifest = subject.store.find(plan.model)
+    command = f"gemstead bench quality --model {plan.model}"
+    if manifest is None or manifest.model not in {model.name for model in subject.store.catalog.models}:
+        return ("held against a higher precision, a text and questions show what is lost", command)
+    finer = f"{manifest.model}-q8_0" + ("" if manifest.form == "weights" else f"@{manifest.form}")
+    return (
+        "held against 8 bits of the same model, a text and questions show what is lost",
+        f"{command} --against {finer}",
+    )
 
 
 def _sampling(subject: Subject) -> Iterator[Finding]:

@@ -54,6 +54,15 @@ def _settings(subject: Subject) -> Iterator[Finding]:
     yield Finding("note", what, ", ".join(changed), "gemstead config show --origin")
 
 
+def _measured(subject: Subject) -> Iterator[Finding]:
+    """The proof: the same questions and the same measurements again, held against what is stored of before."""
+    model = subject.plan(None).model
+    why = "the same greedy questions again; it names each answer that changed since the last time"
+    yield Finding("note", "answers", why, f"gemstead bench quality --model {model} --parts regression")
+    why = "measure again, then hold it against an earlier run: gemstead bench list, gemstead bench compare RUN RUN"
+    yield Finding("note", "speed", why, f"gemstead bench run --model {model}")
+
+
 PATH = DecisionPath(
     name="regression",
     title="Engine regression",
@@ -65,6 +74,7 @@ PATH = DecisionPath(
         Step("Did the model change?", look=_models),
         Step("Do settings differ from the defaults?", look=_settings),
         Step("How did it end the last time?", check="last_run"),
+        Step("Did answers or speed really change?", look=_measured),
     ),
     last_resort="gemstead doctor --deep (greedy answers, tokens and cache of this very build)",
 )
