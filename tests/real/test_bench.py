@@ -192,6 +192,7 @@ def test_agreement_with_the_engines_own_timings_is_told(cli: Cli) -> None:
     done = cli.json("bench", "agree", "--model", "smollm2:135m", "--rounds", "1")
     assert done["agreement"]["decode"]["ratio"] > 0
     assert done["agreement"]["peer"]
+    assert done["agreement"]["theirs"]["prefill_tok_per_s"] > 0
 
 
 def test_a_setting_that_opens_a_door_is_refused(cli: Cli) -> None:

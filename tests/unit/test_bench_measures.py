@@ -93,6 +93,33 @@ def test_goodput_asks_for_every_limit(ttft_limit_s: float | None, tpot_limit_s: 
     assert meets(answer, ttft_limit_s, tpot_limit_s) is is_good
 
 
+HIDDEN = Timeline(
+    sent_at_s=0.0,
+    stamps=(Stamp(0.4, "other"), Stamp(0.45, "content"), Stamp(0.5, "content")),
+    end_s=1.2,
+    usage=Usage(
+        prompt_tokens=151,
+        completion_tokens=64,
+        cached_tokens=0,
+        timings=Timings(prefill_tokens=151, prefill_s=0.05, decode_tokens=64, decode_s=0.73),
+    ),
+    finish_reason="length",
+)
+
+
+def test_where_most_tokens_are_hidden_the_rates_are_the_engines_own() -> None:
+    answer = measure(HIDDEN)
+    assert answer.has_hidden_tokens
+    assert answer.decode_tok_per_s == pytest.approx(64 / 0.73)
+    assert answer.prefill_tok_per_s == pytest.approx(151 / 0.05)
+
+
+def test_hidden_tokens_of_an_engine_that_tells_no_times_have_no_rates() -> None:
+    assert HIDDEN.usage is not None
+    answer = measure(msgspec.structs.replace(HIDDEN, usage=msgspec.structs.replace(HIDDEN.usage, timings=None)))
+    assert (answer.tpot_s, answer.prefill_tok_per_s) == (None, None)
+
+
 def test_an_unknown_figure_meets_no_limit() -> None:
     assert not meets(Answer(ttft_s=None), 10.0, None)
 

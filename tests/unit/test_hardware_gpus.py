@@ -9,7 +9,7 @@ import pytest
 from gemstead.core.units import GIB, MIB
 from gemstead.hardware.amd import probe_amd
 from gemstead.hardware.apple import parse_displays, parse_sysctl
-from gemstead.hardware.nvidia import parse_nvidia_smi
+from gemstead.hardware.nvidia import parse_held, parse_nvidia_smi
 from gemstead.hardware.programs import ProbeFailed, read_program
 
 HOST = (64 * GIB, 50 * GIB)
@@ -154,3 +154,13 @@ def test_a_program_that_is_missing_fails_or_hangs_is_a_sentence() -> None:
 
 def test_what_a_program_prints_is_read_whatever_its_bytes() -> None:
     assert read_program(["printf", r"a\377b"]) == "a\ufffdb"
+
+
+def test_what_one_process_holds_is_summed_over_its_cards() -> None:
+    text = "5610, 19442\n77, 300\n5610, 512\n"
+    assert parse_held(text, 5610) == (19442 + 512) << 20
+
+
+@pytest.mark.parametrize("text", ["", "77, 300\n", "5610, [N/A]\n", "No devices were found\n", "5610\n"])
+def test_a_process_that_is_not_listed_or_has_no_size_holds_nobody_knows_what(text: str) -> None:
+    assert parse_held(text, 5610) is None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import statistics
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -24,9 +25,11 @@ TOLERANCE = 0.05
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """`prefill` and `decode` are ours over the peer's, by pairs."""
+    """`prefill` and `decode` are ours over the peer's, by pairs; `ours` and `theirs` the medians of all rounds."""
 
     peer: str
+    ours: PeerSpeeds
+    theirs: PeerSpeeds
     prefill: Ratio
     decode: Ratio
     num_rounds: int
@@ -74,8 +77,21 @@ async def bench_agree(setup: Setup, rounds: int, peer: Peer) -> Agreement:
         for number in range(1, rounds + 1):
             pairs.append(await peer(Scene(engine, installation, asker), number))
             setup.progress(ProgressEvent("ask in turn", number, rounds, "steps", is_done=number == rounds))
+    return agreement_of(pairs)
+
+
+def agreement_of(pairs: Sequence[Pair]) -> Agreement:
+    """At least one pair."""
     prefill = ratio_of_pairs([(pair.theirs.prefill_tok_per_s, pair.ours.prefill_tok_per_s) for pair in pairs])
     decode = ratio_of_pairs([(pair.theirs.decode_tok_per_s, pair.ours.decode_tok_per_s) for pair in pairs])
     assert prefill is not None
     assert decode is not None
-    return Agreement(pairs[-1].peer, prefill, decode, rounds)
+    ours, theirs = _medians([pair.ours for pair in pairs]), _medians([pair.theirs for pair in pairs])
+    return Agreement(pairs[-1].peer, ours, theirs, prefill, decode, len(pairs))
+
+
+def _medians(speeds: Sequence[PeerSpeeds]) -> PeerSpeeds:
+    return PeerSpeeds(
+        statistics.median(one.prefill_tok_per_s for one in speeds),
+        statistics.median(one.decode_tok_per_s for one in speeds),
+    )

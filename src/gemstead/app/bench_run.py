@@ -26,6 +26,7 @@ from gemstead.core.figures import Figure
 from gemstead.core.plan import Plan
 from gemstead.core.progress import ProgressEvent
 from gemstead.engines.base import Installation
+from gemstead.hardware.nvidia import held_gpu_bytes
 from gemstead.hardware.snapshot import Machine
 from gemstead.planner.plan import make_plan
 
@@ -148,7 +149,10 @@ class _Bench:
         idle_w = await measure_engine(
             engine.target, engine.plan.model, protocol, lengths, meter, on_point=on_point, on_answer=on_answer
         )
-        return peak_of(reading for reading in readings if reading is not None), idle_w
+        memory = peak_of(reading for reading in readings if reading is not None)
+        if memory is not None and run.start.prediction is not None and run.start.prediction.gpu_bytes:
+            memory = msgspec.structs.replace(memory, gpu_bytes=held_gpu_bytes(engine.pid))
+        return memory, idle_w
 
     def _end(self, run: Run, engine: BenchEngine, memory: MemoryReading | None, power: Power, noise: Noise) -> RunEnd:
         warnings = tuple(

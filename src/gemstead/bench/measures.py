@@ -18,6 +18,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """One answer, measured. `prefill_tokens` are those the engine really evaluated; `itl_s` each gap between tokens.
 
     `prefill_j` and `decode_j` are the energy before and after the first token, where a meter ran.
+    `has_hidden_tokens`: most tokens came without text, so that `tpot_s` and the rates are the engine's own, if it told.
     """
 
     prompt_tokens: int | None = None
@@ -37,6 +38,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     itl_s: tuple[float, ...] = ()
     prefill_j: float | None = None
     decode_j: float | None = None
+    has_hidden_tokens: bool = False
 
 
 def measure(timeline: Timeline) -> Answer:
@@ -60,6 +62,7 @@ def measure(timeline: Timeline) -> Answer:
         engine_decode_tok_per_s=_rate(timings.decode_tokens, timings.decode_s) if timings else None,
         engine_prefill_tok_per_s=_rate(timings.prefill_tokens, timings.prefill_s) if timings else None,
         itl_s=itl_s(timeline),
+        has_hidden_tokens=has_hidden_tokens(timeline),
     )
 
 
@@ -73,9 +76,24 @@ def ttft_s(timeline: Timeline, kind: Kind = "content") -> float | None:
     return next((stamp.at_s for stamp in timeline.stamps if stamp.kind == kind), None)
 
 
+def has_hidden_tokens(timeline: Timeline) -> bool:
+    """Whether fewer than half of the tokens came as text: the first and the last that did say little of the rest.
+
+    Generated weights answer with control tokens and halves of characters, which an engine keeps to itself.
+    """
+    usage = timeline.usage
+    return usage is not None and 2 * len(timeline.token_times_s) < usage.completion_tokens
+
+
 def tpot_s(timeline: Timeline) -> float | None:
-    """(last token - first token of any kind) / (completion_tokens - 1); None with fewer than two tokens."""
+    """(last token - first token of any kind) / (completion_tokens - 1); None with fewer than two tokens.
+
+    Where most tokens are hidden: the engine's own decode time over its tokens; None if it does not tell.
+    """
     times, usage = timeline.token_times_s, timeline.usage
+    if usage is not None and has_hidden_tokens(timeline):
+        rate = _rate(usage.timings.decode_tokens, usage.timings.decode_s) if usage.timings else None
+        return 1 / rate if rate else None
     if usage is None or usage.completion_tokens < 2 or len(times) < 2 or times[-1] <= times[0]:
         return None
     return (times[-1] - times[0]) / (usage.completion_tokens - 1)
@@ -88,8 +106,14 @@ def itl_s(timeline: Timeline) -> tuple[float, ...]:
 
 
 def prefill_tok_per_s(timeline: Timeline) -> float | None:
-    """Uncached prompt tokens / time to the first token of any kind: prefill, and whatever else a user waits for."""
+    """Uncached prompt tokens / time to the first token of any kind: prefill, and whatever else a user waits for.
+
+    Where most tokens are hidden: the engine's own prefill time instead; None if it does not tell.
+    """
     times = timeline.token_times_s
+    if has_hidden_tokens(timeline):
+        timings = timeline.usage.timings if timeline.usage else None
+        return _rate(timings.prefill_tokens, timings.prefill_s) if timings else None
     return _rate(_prefill_tokens(timeline), times[0] if times else None)
 
 

@@ -19,12 +19,14 @@ class MemoryReading(msgspec.Struct, frozen=True):
     """`rss_bytes` counts every page in memory, mapped weights included; `pss_bytes` shares common pages out.
 
     `peak_rss_bytes` is the highest RSS of the process so far. None: the system does not say. `swap_bytes`: pushed out.
+    `gpu_bytes` is what it holds on graphics cards; weights that are there stay mapped in RSS and PSS as well.
     """
 
     rss_bytes: int
     peak_rss_bytes: int | None = None
     pss_bytes: int | None = None
     swap_bytes: int | None = None
+    gpu_bytes: int | None = None
 
 
 def read_memory(pid: int, proc: Path = PROC) -> MemoryReading | None:
@@ -45,6 +47,7 @@ def peak_of(readings: Iterable[MemoryReading]) -> MemoryReading | None:
         peak_rss_bytes=_highest(one.peak_rss_bytes for one in seen),
         pss_bytes=_highest(one.pss_bytes for one in seen),
         swap_bytes=_highest(one.swap_bytes for one in seen),
+        gpu_bytes=_highest(one.gpu_bytes for one in seen),
     )
 
 

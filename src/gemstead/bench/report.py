@@ -143,11 +143,16 @@ def _memory(runs: Sequence[Run]) -> Iterable[str]:
         if memory is None or memory.pss_bytes is None or planned is None:
             continue
         name = f"{run.start.subject.model} ({run.start.run[-4:]})"
-        off = planned.needed_bytes / memory.pss_bytes - 1
         peak = format_bytes(memory.peak_rss_bytes) if memory.peak_rss_bytes else ""
-        rows.append((name, format_bytes(planned.needed_bytes), format_bytes(memory.pss_bytes), peak, f"{off:+.1%}"))
+        if planned.gpu_bytes and memory.gpu_bytes is None:
+            continue
+        if planned.gpu_bytes and memory.gpu_bytes:
+            name, needed, held = f"{name}, GPU", planned.gpu_bytes, memory.gpu_bytes
+        else:
+            needed, held = planned.needed_bytes, memory.pss_bytes
+        rows.append((name, format_bytes(needed), format_bytes(held), peak, f"{needed / held - 1:+.1%}"))
     if rows:
-        yield _table(("run", "planned", "PSS", "peak RSS", "plan over PSS"), rows)
+        yield _table(("run", "planned", "held (PSS, or on the GPU)", "peak RSS", "plan over held"), rows)
 
 
 def _run(run: Run) -> Iterable[str]:

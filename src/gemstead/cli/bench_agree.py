@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gemstead.cli import options
+from gemstead.core.units import format_number
+
+if TYPE_CHECKING:
+    from gemstead.bench.spread import Ratio
 
 PEERS = ["llama-bench", "llama-benchy"]
 
@@ -46,6 +50,16 @@ def agree(
         return
     print(f"{'within' if found.is_within else 'not within'} 5 % of {found.peer}, {found.num_rounds} pairs")
     print()
-    ratios = (("prefill of 512 tokens", found.prefill), ("decode of 128 tokens", found.decode))
-    rows = [(name, f"{one.ratio:.3f}", f"{one.ci_low:.3f} to {one.ci_high:.3f}") for name, one in ratios]
-    print_table(("figure", "ours / peer's", "95 % interval"), rows)
+    print_table(
+        ("figure", "ours tok/s", "peer's tok/s", "ours / peer's", "95 % interval"),
+        [
+            _row("prefill of 512 tokens", found.ours.prefill_tok_per_s, found.theirs.prefill_tok_per_s, found.prefill),
+            _row("decode of 128 tokens", found.ours.decode_tok_per_s, found.theirs.decode_tok_per_s, found.decode),
+        ],
+    )
+    print("medians; the ratio is that of the pairs, and an interval as wide as 10 % says that the machine was busy")
+
+
+def _row(figure: str, ours: float, theirs: float, ratio: Ratio) -> tuple[str, ...]:
+    interval = f"{ratio.ci_low:.3f} to {ratio.ci_high:.3f}"
+    return (figure, format_number(ours), format_number(theirs), f"{ratio.ratio:.3f}", interval)

@@ -33,6 +33,8 @@ def print_run(run: Run) -> None:
     if predicted := _predicted(run):
         print(f"predicted: {predicted}")
     print(f"energy: {_power(run)}")
+    if any(answer.has_hidden_tokens for point in run.points for answer in point.answers):
+        print("most tokens came without text: rates are the engine's own, TTFT is that of the first text")
     print("medians with 95 % intervals; what the words mean: docs/glossary.md")
 
 
@@ -68,7 +70,17 @@ def _memory(run: Run) -> str:
         text += f", peak RSS {format_bytes(memory.peak_rss_bytes)}"
     if planned is None:
         return text
+    if planned.gpu_bytes:
+        return f"{text}; {_gpu_memory(memory.gpu_bytes, planned.gpu_bytes)}"
     return f"{text}; planned ~{format_bytes(planned.needed_bytes)} ({planned.needed_bytes / held - 1:+.1%})"
+
+
+def _gpu_memory(held_bytes: int | None, planned_bytes: int) -> str:
+    """Where weights are on a GPU, their mapped pages count as PSS too: only the GPU's part can be held to the plan."""
+    if not held_bytes:
+        return f"on the GPU planned ~{format_bytes(planned_bytes)}, not measured"
+    off = planned_bytes / held_bytes - 1
+    return f"on the GPU {format_bytes(held_bytes)}, planned ~{format_bytes(planned_bytes)} ({off:+.1%})"
 
 
 def _predicted(run: Run) -> str:

@@ -44,3 +44,25 @@ def _gpu(line: str, host_total_bytes: int, host_available_bytes: int) -> Gpu:
         driver=driver,
         is_unified_memory=is_unified,
     )
+
+
+HELD_QUERY = ("nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
+
+
+def held_gpu_bytes(pid: int) -> int | None:
+    """Memory that a process holds on all NVIDIA GPUs, its CUDA context included; None if that cannot be told."""
+    if not has_program(HELD_QUERY[0]):
+        return None
+    try:
+        return parse_held(read_program(HELD_QUERY), pid)
+    except ProbeFailed:
+        return None
+
+
+def parse_held(text: str, pid: int) -> int | None:
+    """The answer to `HELD_QUERY`, sizes in MiB; None if the process is not in it, or its size is not told."""
+    rows = [line.split(",") for line in text.splitlines()]
+    sizes = [row[1].strip() for row in rows if len(row) == 2 and row[0].strip() == str(pid)]
+    if not sizes or not all(size.isdecimal() for size in sizes):
+        return None
+    return sum(map(int, sizes)) * MIB
