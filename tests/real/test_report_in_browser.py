@@ -81,7 +81,7 @@ def test_every_chart_is_there_and_whole(browser: Browser, page: Path, scheme: st
         charts = shown.evaluate(CHARTS)
     titles = {chart["title"] for chart in charts}
     assert {"Decode over prompt length", "Prefill over prompt length", "Gaps between tokens"} <= titles
-    assert {"Host memory, predicted and measured", "Energy of a decoded token"} <= titles
+    assert {"Memory, predicted and measured", "Energy of a decoded token"} <= titles
     assert any("under load" in title for title in titles)
     for chart in charts:
         assert chart["outside"] == [], chart["title"]

@@ -14,6 +14,7 @@ from gemstead.bench.compare import compare_pairs, compare_runs
 from gemstead.bench.load import Request, Shape
 from gemstead.bench.load_summary import Limits, summarise
 from gemstead.bench.plots import Published, draw_plots, shown_runs
+from gemstead.bench.predictions import memory_check
 from gemstead.bench.report import html_report
 from gemstead.bench.results import LoadRun, Power, gather_runs
 from gemstead.bench.run import cached_prompts
@@ -141,6 +142,28 @@ def test_every_chart_has_a_name_of_its_own_that_a_file_can_have() -> None:
     names = [plot.name for plot in draw_plots([A], [load_run(20.0)], [])]
     assert len(names) == len(set(names)) > 6
     assert all(name.replace("-", "").isalnum() for name in names)
+
+
+def test_what_was_disturbed_says_so_in_every_chart() -> None:
+    noise = msgspec.structs.replace(QUIET, others_share=0.9)
+    noisy = gather_runs(records("run-n", {512: [9.0]}, noise=noise))[0]
+    assert all("@synthetic, disturbed" in plot.picture for plot in draw_plots([noisy], [], []))
+    assert not any("disturbed" in plot.picture for plot in draw_plots([A], [], []))
+
+
+def test_memory_of_a_model_on_a_gpu_is_held_against_what_the_process_holds_there() -> None:
+    assert A.end is not None
+    assert A.end.memory is not None
+    assert A.start.prediction is not None
+    memory = msgspec.structs.replace(A.end.memory, gpu_bytes=4 << 30)
+    planned = msgspec.structs.replace(A.start.prediction, gpu_bytes=5 << 30)
+    start = msgspec.structs.replace(A.start, prediction=planned)
+    on_gpu = msgspec.structs.replace(A, start=start, end=msgspec.structs.replace(A.end, memory=memory))
+    check = memory_check(on_gpu)
+    assert check is not None
+    assert check.ratio == pytest.approx(1.25)
+    assert memory_check(msgspec.structs.replace(A, start=start)) is None
+    assert "+25.0%" in html_report([on_gpu], [], [], "today")
 
 
 def test_a_load_without_an_answer_has_no_chart() -> None:

@@ -31,6 +31,7 @@ class BenchEngine(msgspec.Struct, frozen=True):
     pid: int
     plan: Plan
     load_s: float
+    log: EngineLog
     changes: Changes = Changes()
 
 
@@ -62,7 +63,7 @@ async def opened_engine(
             finally:
                 never.cancel()
             load_s = time.monotonic() - begin_s
-            yield BenchEngine(target_of(launch.endpoint, plan.model), _pid(engine), plan, load_s, changes)
+            yield BenchEngine(target_of(launch.endpoint, plan.model), _pid(engine), plan, load_s, launch.log, changes)
     finally:
         forget(folder)
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from gemstead.bench.charts import Bar, Group, Point, Series, bar_chart, distribution, line_chart
-from gemstead.bench.predictions import speed_checks
+from gemstead.bench.predictions import memory_check, speed_checks
 from gemstead.bench.results import LoadLevel, LoadRun, Run, RunPoint
 from gemstead.bench.spread import Spread
 from gemstead.bench.tables import PointFigures, point_figures
@@ -71,7 +71,10 @@ def usual_point(run: Run) -> RunPoint:
 def draw_plots(runs: Sequence[Run], loads: Sequence[LoadRun], published: Sequence[Published]) -> list[Plot]:
     """Every chart that the results have something for."""
     shown = shown_runs(runs)
-    named = list(zip(run_names(shown), shown, strict=True))
+    named = [
+        (name if run.is_trusted else f"{name}, disturbed", run)
+        for name, run in zip(run_names(shown), shown, strict=True)
+    ]
     return [
         *(_over_length(named) if named else ()),
         *_speed(named),
@@ -160,12 +163,12 @@ def _gaps(named: _Named) -> Iterable[Plot]:
 def _memory(named: _Named) -> Iterable[Plot]:
     groups = []
     for name, run in named:
-        memory, planned = run.end.memory if run.end else None, run.start.prediction
-        if memory is not None and memory.pss_bytes is not None and planned is not None:
-            predicted = Bar("predicted", planned.needed_bytes / GIB, PREDICTED)
-            groups.append(Group(name, (predicted, Bar("measured (PSS)", memory.pss_bytes / GIB, MEASURED))))
+        if (check := memory_check(run)) is not None:
+            where = "on the GPU" if check.is_on_gpu else "PSS"
+            predicted = Bar("predicted", check.planned_bytes / GIB, PREDICTED)
+            groups.append(Group(name, (predicted, Bar(f"measured ({where})", check.held_bytes / GIB, MEASURED))))
     if groups:
-        yield Plot("memory", "memory", bar_chart("Host memory, predicted and measured", "GiB", groups))
+        yield Plot("memory", "memory", bar_chart("Memory, predicted and measured", "GiB", groups))
 
 
 def _energy(named: _Named) -> Iterable[Plot]:

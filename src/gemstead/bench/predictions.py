@@ -1,4 +1,4 @@
-"""Predicted against measured speed of a run: what the report shows, and what the next prediction learns from. Pure."""
+"""Predicted against measured figures of a run: what the report shows, and what the next prediction learns. Pure."""
 
 from __future__ import annotations
 
@@ -49,3 +49,26 @@ def speed_checks(run: Run) -> list[SpeedCheck]:
         for what, predicted, measured in rates
         if predicted is not None and measured is not None
     ]
+
+
+class MemoryCheck(msgspec.Struct, frozen=True):
+    """`held_bytes` is PSS; where the weights are on a GPU, what the engine's process holds there."""
+
+    planned_bytes: int
+    held_bytes: int
+    is_on_gpu: bool
+
+    @property
+    def ratio(self) -> float:
+        """Planned / held."""
+        return self.planned_bytes / self.held_bytes
+
+
+def memory_check(run: Run) -> MemoryCheck | None:
+    """None where one of the two is not known."""
+    memory, planned = run.end.memory if run.end else None, run.start.prediction
+    if memory is None or planned is None:
+        return None
+    if planned.gpu_bytes:
+        return MemoryCheck(planned.gpu_bytes, memory.gpu_bytes, True) if memory.gpu_bytes else None
+    return MemoryCheck(planned.needed_bytes, memory.pss_bytes, False) if memory.pss_bytes else None

@@ -11,7 +11,7 @@ import msgspec
 
 from gemstead.bench.load_summary import quantiles
 from gemstead.bench.plots import Plot, Published, Section, draw_plots, level_name, run_names, shown_runs, usual_point
-from gemstead.bench.predictions import SpeedCheck, speed_checks
+from gemstead.bench.predictions import SpeedCheck, memory_check, speed_checks
 from gemstead.bench.quality_figures import loss_in_words
 from gemstead.bench.quality_results import QualityRun
 from gemstead.bench.quality_tables import QUALITY_HEADERS, quality_row
@@ -90,7 +90,7 @@ def _summary(name: str, run: Run) -> tuple[str, ...]:
     held_bytes = (memory.pss_bytes or memory.rss_bytes) if memory else None
     return (
         name,
-        "yes" if _is_trusted(run) else "no: disturbed",
+        "yes" if run.is_trusted else "no: disturbed",
         str(figures.prompt_tokens),
         show_spread(figures.decode_tok_per_s),
         show_spread(figures.prefill_tok_per_s),
@@ -98,10 +98,6 @@ def _summary(name: str, run: Run) -> tuple[str, ...]:
         format_bytes(held_bytes) if held_bytes else "",
         _joules(figures),
     )
-
-
-def _is_trusted(run: Run) -> bool:
-    return run.end is not None and not run.end.noise.reasons and not run.end.warnings
 
 
 def _section(title: str, section: Section, plots: Sequence[Plot]) -> Iterable[str]:
@@ -131,7 +127,7 @@ def _speed(runs: Sequence[Run]) -> Iterable[str]:
 
 
 def _bar_verdict(run: Run, check: SpeedCheck) -> str:
-    if not _is_trusted(run):
+    if not run.is_trusted:
         return "not to be trusted"
     return "yes" if check.is_within_bar else "no"
 
@@ -139,18 +135,13 @@ def _bar_verdict(run: Run, check: SpeedCheck) -> str:
 def _memory(runs: Sequence[Run]) -> Iterable[str]:
     rows = []
     for run in runs:
-        memory, planned = run.end.memory if run.end else None, run.start.prediction
-        if memory is None or memory.pss_bytes is None or planned is None:
+        check, memory = memory_check(run), run.end.memory if run.end else None
+        if check is None or memory is None:
             continue
-        name = f"{run.start.subject.model} ({run.start.run[-4:]})"
+        name = f"{run.start.subject.model} ({run.start.run[-4:]}){', GPU' if check.is_on_gpu else ''}"
         peak = format_bytes(memory.peak_rss_bytes) if memory.peak_rss_bytes else ""
-        if planned.gpu_bytes and memory.gpu_bytes is None:
-            continue
-        if planned.gpu_bytes and memory.gpu_bytes:
-            name, needed, held = f"{name}, GPU", planned.gpu_bytes, memory.gpu_bytes
-        else:
-            needed, held = planned.needed_bytes, memory.pss_bytes
-        rows.append((name, format_bytes(needed), format_bytes(held), peak, f"{needed / held - 1:+.1%}"))
+        sizes = (format_bytes(check.planned_bytes), format_bytes(check.held_bytes), peak)
+        rows.append((name, *sizes, f"{check.ratio - 1:+.1%}"))
     if rows:
         yield _table(("run", "planned", "held (PSS, or on the GPU)", "peak RSS", "plan over held"), rows)
 

@@ -179,6 +179,11 @@ class Run(msgspec.Struct, frozen=True):
     end: RunEnd | None
 
     @property
+    def is_trusted(self) -> bool:
+        """Whether it was finished, and nothing was found that speaks against its figures."""
+        return self.end is not None and not self.end.noise.reasons and not self.end.warnings
+
+    @property
     def missing(self) -> tuple[int, ...]:
         """Prompt lengths that are not measured yet."""
         done = {point.prompt_tokens for point in self.points}
