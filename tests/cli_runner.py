@@ -42,5 +42,5 @@ class Cli:
         assert "Traceback" not in done.stderr
         return done
 
-    def json(self, *arguments: str) -> dict[str, Any]:
-        return json.loads(self(*arguments, "--json").stdout)  # type: ignore[no-any-return]
+    def json(self, *arguments: str, status: int | None = 0) -> dict[str, Any]:
+        return json.loads(self(*arguments, "--json", status=status).stdout)  # type: ignore[no-any-return]

@@ -149,3 +149,33 @@ def test_a_token_in_a_readable_file_is_an_error_and_in_a_private_one_fine(tmp_pa
     assert "hf_abc" not in str(found)
     settings.chmod(0o600)
     assert worst(look("permissions", subject(tmp_path))).severity == "ok"
+
+
+OPEN = {"GEMSTEAD_SERVER_HOST": "0.0.0.0"}
+TLS = {"GEMSTEAD_SERVER_TLS_CERT": "/c.pem", "GEMSTEAD_SERVER_TLS_KEY": "/k.pem"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_locked", "severity"),
+    [
+        (OPEN, False, "error"),
+        (OPEN | TLS, False, "error"),
+        (OPEN, True, "error"),
+        (OPEN | {"GEMSTEAD_SERVER_ALLOWS_PLAIN_HTTP": "1"}, True, "warning"),
+        (OPEN | TLS, True, "ok"),
+    ],
+)
+def test_an_open_address_needs_keys_and_tls(
+    tmp_path: Path, environ: dict[str, str], is_locked: bool, severity: str
+) -> None:
+    (finding,) = look("exposure", subject(tmp_path, environ=environ, is_locked=lambda: is_locked))
+    assert finding.severity == severity
+
+
+def test_a_door_with_keys_and_tls_may_listen_for_others_and_its_engine_may_not(tmp_path: Path) -> None:
+    door = server(listens_at=("0.0.0.0:8484", "0.0.0.0:9000"), port=8484, has_tls=True)
+    examined = subject(tmp_path, environ=OPEN | TLS, is_locked=lambda: True, servers=lambda: (door,))
+    assert [(one.severity, one.evidence.get("address")) for one in look("exposure", examined)] == [
+        ("ok", None),
+        ("error", "0.0.0.0:9000"),
+    ]

@@ -14,6 +14,7 @@ from gemstead.core.errors import ContextOverflow, EngineBusy, EngineError, Gemst
 from gemstead.core.facts import ModelFacts
 from gemstead.core.types import Embeddings, EmbedRequest
 from gemstead.pipeline.embed import TEXTS_PER_CALL, embed_texts
+from gemstead.pipeline.grant import Grant
 from gemstead.pipeline.outcome import Outcome
 
 PLAIN = ModelFacts()
@@ -113,9 +114,9 @@ async def test_an_embedding_is_admitted_and_recorded() -> None:
     places: list[str] = []
 
     @asynccontextmanager
-    async def admit(request: object) -> AsyncGenerator[None]:
+    async def admit(request: object) -> AsyncGenerator[Grant]:
         places.append("taken")
-        yield
+        yield Grant()
         places.append("given back")
 
     await fake_exchange(FakeEmbedder(), outcomes.append, admit).embed(request_of("a", "b"))

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gemstead.api.call import JSON, Call, ClientLeft, Header
 from gemstead.api.chat import ChatEndpoint
+from gemstead.api.cors import answer_preflight, cors_headers, is_preflight
 from gemstead.api.count import CountEndpoint
 from gemstead.api.dialect import (
     AnyRoute,
@@ -33,7 +34,7 @@ from gemstead.api.dialect import (
     WorkRoute,
 )
 from gemstead.api.embed import EmbedEndpoint
-from gemstead.api.errors import RETRY_AFTER_S, PathUnknown, http_status, retry_after_s
+from gemstead.api.errors import RETRY_AFTER_S, PathUnknown, challenge, http_status, retry_after_s
 from gemstead.api.form import FormEndpoint
 from gemstead.api.hosts import check_host
 from gemstead.api.models import ModelEndpoint, ModelListEndpoint
@@ -41,10 +42,12 @@ from gemstead.api.openapi import OpenApiEndpoint
 from gemstead.api.orders import endpoint_of
 from gemstead.api.ownership import choose, owner_of
 from gemstead.api.probes import HealthEndpoint, MetricsEndpoint, ReadyEndpoint
+from gemstead.api.quota_headers import quota_headers
 from gemstead.api.responses import responses_endpoints
 from gemstead.api.services import Services
+from gemstead.api.sign_in import EVERYBODY, OPEN_PATHS, credential_of
 from gemstead.api.tokenize import TokenizeEndpoint
-from gemstead.core.errors import GemsteadError, Interrupted
+from gemstead.core.errors import GemsteadError, Interrupted, QuotaExceeded
 from gemstead.core.plugins import load_plugin, plugin_names
 
 logger = logging.getLogger(__name__)
@@ -162,6 +165,11 @@ class _Door(msgspec.Struct, frozen=True):
         """Whatever happens inside ends in an answer, in the words of the path's dialect."""
         try:
             check_host(call.header(b"host"), self.services.host_names)
+            call.added_headers = cors_headers(call, self.services.origins)
+            if call.added_headers and is_preflight(call):
+                await answer_preflight(call)
+                return
+            await self._identify(call)
             app = self.apps.get(call.path, self.router)
             await app(call.scope, call.receive, call.send)
         except ClientLeft:
@@ -176,6 +184,16 @@ class _Door(msgspec.Struct, frozen=True):
             logger.exception("request %s failed", call.request_id)
             await self._refuse(call, GemsteadError("internal error", why=f"request {call.request_id}"))
 
+    async def _identify(self, call: Call) -> None:
+        """Before anything is done for a call, its body read included. Raises: SignInRefused, SignInUnavailable."""
+        sign_in = self.services.sign_in
+        if sign_in is None or not sign_in.is_required():
+            call.caller = EVERYBODY
+            return
+        credential = credential_of(call.scope["headers"])
+        if credential is not None or call.path not in OPEN_PATHS:
+            call.caller = await sign_in.identify(credential, call.address)
+
     async def _refuse(self, call: Call, error: GemsteadError) -> None:
         """Raises: `error` itself if the answer has begun: the server then cuts the connection."""
         if call.status is not None:
@@ -186,8 +204,14 @@ class _Door(msgspec.Struct, frozen=True):
 
 
 def _refusal_headers(error: GemsteadError) -> list[Header]:
-    wait_s = retry_after_s(error)
-    return [] if wait_s is None else [(b"retry-after", b"%d" % math.ceil(wait_s))]
+    headers: list[Header] = []
+    if (wait_s := retry_after_s(error)) is not None:
+        headers.append((b"retry-after", b"%d" % math.ceil(wait_s)))
+    if (asks_for := challenge(error)) is not None:
+        headers.append((b"www-authenticate", asks_for))
+    if isinstance(error, QuotaExceeded):
+        headers += quota_headers(error.state)
+    return headers
 
 
 def _request_id(scope: Scope) -> str:

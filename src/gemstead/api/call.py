@@ -5,16 +5,38 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import TypeVar
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
+from gemstead.access.address import network_of
+from gemstead.api.data_label import LABEL_HEADER, label_of
 from gemstead.api.dialect import Dialect
 from gemstead.api.errors import BodyTooLarge, BodyTooSlow, ContentTypeRefused, MethodRefused
+from gemstead.core.caller import Caller, Origin
+from gemstead.core.errors import ScopeMissing
+from gemstead.core.types import ChatRequest, EmbedRequest
 from gemstead.core.units import format_bytes, format_duration
 
 Header = tuple[bytes, bytes]
 
 JSON = "application/json"
+
+Request = TypeVar("Request", ChatRequest, EmbedRequest)
+
+
+SECURITY_HEADERS: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+"""On every answer: none of them is a page, whatever a browser that is led here takes it for."""
+
+TLS_HEADERS: tuple[Header, ...] = ((b"strict-transport-security", b"max-age=31536000"),)
 
 
 class ClientLeft(Exception):
@@ -34,6 +56,12 @@ class Call:
         self.route = "unknown"
         self.dialect: Dialect | None = None
         """Whose route it is; None until one is found, and on routes that belong to no dialect."""
+        self.caller = Caller()
+        """Who asks; until that is known, somebody who may do nothing."""
+        self.request: ChatRequest | EmbedRequest | None = None
+        """What was asked of the exchange; None until then."""
+        self.added_headers: list[Header] = []
+        """What the door adds to the answer, whatever it will be."""
         self.finish_reason = ""
         self.status: int | None = None
         """None until the answer has begun."""
@@ -45,6 +73,33 @@ class Call:
     @property
     def path(self) -> str:
         return str(self.scope["path"])
+
+    @property
+    def address(self) -> str:
+        """The peer's; empty if the connection has none (any more)."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    def require_scope(self, *scopes: str) -> None:
+        """Raises: ScopeMissing unless the caller has one of them."""
+        if self.caller.scopes.isdisjoint(scopes):
+            raise ScopeMissing(
+                f"this key may not do that: it lacks the scope {' or '.join(scopes)}",
+                hint=f"gemstead keys create --scopes {scopes[0]}",
+            )
+
+    def asked(self, request: Request) -> Request:
+        """`request` with where it comes from: the one way a caller's request gets into the exchange.
+
+        Raises: ScopeMissing for a caller who may not use models; RequestInvalid for a data label that is none.
+        """
+        self.require_scope("use")
+        dialect = self.dialect.name if self.dialect is not None else ""
+        label = label_of(self.header(LABEL_HEADER))
+        origin = Origin(self.caller, self.request_id, dialect, network_of(self.address), label)
+        asked = msgspec.structs.replace(request, origin=origin)
+        self.request = asked
+        return asked
 
     def elapsed_s(self) -> float:
         return time.perf_counter() - self.started_s
@@ -111,8 +166,9 @@ class Call:
                 "headers": [
                     (b"content-type", media_type.encode()),
                     *ids,
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-store"),
+                    *SECURITY_HEADERS,
+                    *(TLS_HEADERS if self.scope.get("scheme") == "https" else ()),
+                    *self.added_headers,
                     *headers,
                 ],
             }

@@ -14,6 +14,7 @@ from gemstead.api.call import Call, ClientLeft, Header
 from gemstead.api.context_policy import HEADER, with_header
 from gemstead.api.dialect import ChatRoute, Decoded, ExchangeRoute, ReplyHead, StreamEncoder
 from gemstead.api.disconnect import cancelled_if_client_leaves
+from gemstead.api.quota_headers import headers_left
 from gemstead.api.services import Services
 from gemstead.core.errors import GemsteadError
 from gemstead.core.types import Event, Finish, Warning
@@ -41,7 +42,7 @@ class ExchangeReply(msgspec.Struct, frozen=True):
 
     async def send(self, call: Call, decoded: Decoded) -> None:
         services = self.services
-        request = with_header(decoded.request, call.header(HEADER.encode()))
+        request = call.asked(with_header(decoded.request, call.header(HEADER.encode())))
         head = ReplyHead(
             token=secrets.token_hex(12),
             created_s=int(time.time()),
@@ -74,7 +75,8 @@ class ExchangeReply(msgspec.Struct, frozen=True):
         reply = fold.reply()
         body = self.route.encode_reply(head, decoded.request, reply)
         call.finish_reason = reply.finish_reason
-        headers = [*warning_headers(reply.warnings), _timing_header("total", call)]
+        quota = await headers_left(self.services, call)
+        headers = [*warning_headers(reply.warnings), *quota, _timing_header("total", call)]
         await call.answer(200, self.route.reply_media_type(decoded.request), body, headers)
 
     async def _stream(self, call: Call, decoded: Decoded, head: ReplyHead, events: AsyncGenerator[Event]) -> None:
@@ -91,9 +93,9 @@ class ExchangeReply(msgspec.Struct, frozen=True):
             early.append(event)
             encoder.feed(event)
         assert first is not None, "the exchange ends every reply with a Finish"
-        await call.start(
-            200, self.route.stream_media_type, [*warning_headers(early), _timing_header("first", call), _NO_BUFFERING]
-        )
+        quota = await headers_left(self.services, call)
+        headers = [*warning_headers(early), *quota, _timing_header("first", call), _NO_BUFFERING]
+        await call.start(200, self.route.stream_media_type, headers)
         await call.write(await self._pump(call, encoder, first, events), is_last=True)
 
     async def _pump(self, call: Call, encoder: StreamEncoder, first: Event, events: AsyncGenerator[Event]) -> bytes:

@@ -48,7 +48,11 @@ class HostRefused(PolicyRefused):
 STATUS_OF_CODE = {
     "request_invalid": 400,
     "context_overflow": 400,
+    "sign_in_refused": 401,
+    "key_missing": 401,
+    "key_invalid": 401,
     "policy_refused": 403,
+    "scope_missing": 403,
     "host_refused": 403,
     "name_unknown": 404,
     "model_missing": 404,
@@ -60,6 +64,8 @@ STATUS_OF_CODE = {
     "body_too_slow": 408,
     "body_too_large": 413,
     "content_type_refused": 415,
+    "too_many_failures": 429,
+    "quota_exceeded": 429,
     "internal": 500,
     "setting_invalid": 500,
     "file_damaged": 500,
@@ -81,6 +87,8 @@ STATUS_OF_CODE = {
     "engine_busy": 503,
     "source_unreachable": 503,
     "interrupted": 503,
+    "sign_in_unavailable": 503,
+    "limits_unavailable": 503,
     "engine_timeout": 504,
 }
 
@@ -98,6 +106,13 @@ def retry_after_s(error: GemsteadError) -> float | None:
     if error.retry_after_s is not None:
         return error.retry_after_s
     return RETRY_AFTER_S if error.retryable else None
+
+
+def challenge(error: GemsteadError) -> bytes | None:
+    """What `WWW-Authenticate` says beside a 401. Source: RFC 6750, section 3."""
+    if http_status(error) != 401:
+        return None
+    return b'Bearer realm="gemstead"' + (b"" if error.code == "key_missing" else b', error="invalid_token"')
 
 
 def full_message(error: GemsteadError) -> str:

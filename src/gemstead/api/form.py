@@ -31,7 +31,7 @@ class FormEndpoint(msgspec.Struct, frozen=True):
 
     async def __call__(self, call: Call) -> None:
         call.require_method("POST")
-        check_origin(call.header(b"origin"), call.header(b"host"))
+        check_origin(call.header(b"origin"), call.header(b"host"), self.services.origins)
         form = await read_form(call, self.services.max_body_bytes, self.services.body_limit_s)
         await ExchangeReply(self.services, self.route).send(call, self.route.decode(form))
 

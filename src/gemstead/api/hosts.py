@@ -30,17 +30,17 @@ def check_host(header: str | None, host_names: frozenset[str]) -> None:
         raise HostRefused(
             f"requests for host {(header or '')[:100]!r} are refused",
             why="a web page could reach this server under a name of its own",
-            hint="use http://127.0.0.1 or http://localhost",
+            hint="use http://127.0.0.1 or http://localhost, or name the host in server.host_names",
         )
 
 
-def check_origin(origin: str | None, host: str | None) -> None:
+def check_origin(origin: str | None, host: str | None, origins: frozenset[str] = frozenset()) -> None:
     """For bodies that any web page may send without asking first: forms. Browsers then always name the page's site.
 
-    Raises: HostRefused unless there is no Origin header, or it is this very server's.
+    Raises: HostRefused unless there is no Origin header, or it is this very server's or one of `origins`.
     Source: Fetch standard, "append a request `Origin` header" (read 2026-11).
     """
-    if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
+    if origin is not None and origin not in (f"http://{host}", f"https://{host}", *origins):
         raise HostRefused(
             f"forms sent by pages of {origin[:100]!r} are refused",
             why="a web page could make this server work without its user's knowledge",

@@ -9,7 +9,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gemstead import __version__
+from gemstead.access.policy_watch import ReloadResult
 from gemstead.api.readiness import ENGINE_STATES, EngineStatus
+from gemstead.core.errors import SignInFailure
 from gemstead.pipeline.outcome import Outcome
 
 TTFT_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -47,6 +49,11 @@ class DoorMetrics:
             "verify_catches", "Engine replies that broke a promise.", ("model", "engine", "kind", "action")
         )
         self._neutralised = self._counter("neutralised", "Control tokens that were typed, and broken.", ("model",))
+        self._sign_in_failures = self._counter("sign_in_failures", "Calls without a valid key or token.", ("reason",))
+        self._policy_reloads = self._counter("policy_reloads", "Changes of the policy file.", ("result",))
+        self._policy = Gauge(
+            "gemstead_policy_info", "Always 1; the policy in force is its label.", ("sha256",), registry=self.registry
+        )
         build = Gauge(
             "gemstead_build_info", "Always 1; the version is its label.", ("version",), registry=self.registry
         )
@@ -74,6 +81,19 @@ class DoorMetrics:
             self._neutralised.labels(outcome.model).inc(outcome.num_neutralised)
         for catch in outcome.catches:
             self._catches.labels(outcome.model, outcome.engine or "none", catch.kind, catch.action).inc()
+
+    def count_sign_in_failure(self, reason: SignInFailure) -> None:
+        self._sign_in_failures.labels(reason).inc()
+
+    def show_policy(self, sha256: str) -> None:
+        """The one in force; it takes the place of the one before."""
+        self._policy.clear()
+        self._policy.labels(sha256).set(1)
+
+    def count_policy_reload(self, result: ReloadResult, sha256: str) -> None:
+        """`sha256` is of the policy that is in force now, whatever came of the change."""
+        self._policy_reloads.labels(result).inc()
+        self.show_policy(sha256)
 
     def render(self) -> bytes:
         """The Prometheus text format, version 0.0.4."""

@@ -49,34 +49,37 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[int, ...]
 
 
+OWN_ERRORS = (401, 403, 405, 429, 500, 503)
+"""Refusals of the door itself, before a route is asked, and a method that the route has not."""
+
 OWN_OPERATIONS = (
     Operation(
         method="get",
         path="/healthz",
         summary="Whether this process answers at all",
         replies={200: {JSON: (dict[str, str],)}},
-        errors=(403, 405, 500),
+        errors=OWN_ERRORS,
     ),
     Operation(
         method="get",
         path="/readyz",
         summary="Whether every engine is ready to answer",
         replies={200: {JSON: (Readiness,)}, 503: {JSON: (Readiness,)}},
-        errors=(403, 405, 500),
+        errors=OWN_ERRORS,
     ),
     Operation(
         method="get",
         path="/metrics",
         summary="What is counted, for Prometheus",
         replies={200: {CONTENT_TYPE_PLAIN_0_0_4: ()}},
-        errors=(403, 405, 500),
+        errors=OWN_ERRORS,
     ),
     Operation(
         method="get",
         path="/openapi.json",
         summary="This document",
         replies={200: {JSON: (dict[str, Any],)}},
-        errors=(403, 405, 500),
+        errors=OWN_ERRORS,
     ),
 )
 """Of the routes that belong to no dialect."""
@@ -104,7 +107,7 @@ def operations_of(route: AnyRoute) -> Iterator[Operation]:
         case FixedRoute():
             yield _get(route.path, route.summary, {route.media_type: types_of(route.reply_type)})
         case RefusedRoute():
-            statuses = (403, 500, http_status(route.error()))
+            statuses = (401, 403, 429, 500, 503, http_status(route.error()))
             yield Operation(
                 method="post", path=route.path, summary=route.summary, replies={}, errors=tuple(sorted({*statuses}))
             )

@@ -42,6 +42,8 @@ class OrderEndpoint(msgspec.Struct, frozen=True):
         services = self.services
         payload = await call.read_json_body(services.max_body_bytes, services.body_limit_s) if has_body else b""
         decoded = self.route.decode(payload)
+        if isinstance(decoded.order, CopyModel | RemoveModel):
+            call.require_scope("admin")
         answer = await _carry_out(_desk_of(services), decoded.order)
         await call.answer(200, JSON, self.route.encode(answer), warning_headers(decoded.warnings))
 
@@ -52,6 +54,7 @@ class WorkEndpoint(msgspec.Struct, frozen=True):
 
     async def __call__(self, call: Call) -> None:
         call.require_method("POST")
+        call.require_scope("admin")
         services = self.services
         decoded = self.route.decode(await call.read_json_body(services.max_body_bytes, services.body_limit_s))
         async with (

@@ -19,13 +19,19 @@ class HealthEndpoint(msgspec.Struct, frozen=True):
 
 
 class ReadyEndpoint(msgspec.Struct, frozen=True):
-    """200 if every engine is ready to answer, else 503 with why not and how far loading is."""
+    """200 if every engine is ready to answer, else 503 with why not and how far loading is.
+
+    Who has no key, where one is needed, learns only whether: no model's name, and no reason.
+    """
 
     services: Services
 
     async def __call__(self, call: Call) -> None:
         call.require_method("GET", "HEAD")
         readiness = readiness_of(self.services.engines())
+        if not call.caller.scopes:
+            reason = None if readiness.is_ready else "not ready"
+            readiness = msgspec.structs.replace(readiness, reason=reason, engines=())
         body = msgspec.json.encode(readiness)
         if readiness.is_ready:
             await call.answer(200, JSON, body)
@@ -38,4 +44,5 @@ class MetricsEndpoint(msgspec.Struct, frozen=True):
 
     async def __call__(self, call: Call) -> None:
         call.require_method("GET", "HEAD")
+        call.require_scope("metrics", "admin")
         await call.answer(200, CONTENT_TYPE_PLAIN_0_0_4, self.services.metrics.render())

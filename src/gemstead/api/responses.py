@@ -19,9 +19,6 @@ from gemstead.core.errors import RequestInvalid
 
 Endpoint: TypeAlias = Callable[[Call], Awaitable[None]]
 
-OWNER: str | None = None
-"""Whose responses a call sees. Until callers have keys, nobody is told apart."""
-
 
 def responses_endpoints(services: Services, route: ResponsesRoute) -> Iterator[tuple[str, Endpoint]]:
     """Each path with its endpoint, the fixed ones before those with an id."""
@@ -40,7 +37,7 @@ class CreateResponse(msgspec.Struct, frozen=True):
     route: ResponsesRoute
 
     async def __call__(self, call: Call) -> None:
-        services, route, memory = self.services, self.route, _memory(self.services)
+        services, route, memory = self.services, self.route, _memory(self.services, call)
         bound = ChatRoute(
             path=route.path,
             stream_media_type=route.stream_media_type,
@@ -60,7 +57,7 @@ class CountResponse(msgspec.Struct, frozen=True):
     async def __call__(self, call: Call) -> None:
         bound = CountRoute(
             path=self.route.path,
-            decode=partial(self.route.decode, _memory(self.services)),
+            decode=partial(self.route.decode, _memory(self.services, call)),
             encode_count=self.route.encode_count,
         )
         await CountEndpoint(self.services, bound)(call)
@@ -73,7 +70,7 @@ class KeptResponseEndpoint(msgspec.Struct, frozen=True):
     route: ResponsesRoute
 
     async def __call__(self, call: Call) -> None:
-        memory, response_id = _memory(self.services), _response_id(call)
+        memory, response_id = _memory(self.services, call), _response_id(call)
         call.require_method("GET", "HEAD", "DELETE")
         if call.method == "DELETE":
             memory.forget(response_id)
@@ -94,7 +91,7 @@ class InputItemsEndpoint(msgspec.Struct, frozen=True):
 
     async def __call__(self, call: Call) -> None:
         call.require_method("GET", "HEAD")
-        response = _memory(self.services).find(_response_id(call))
+        response = _memory(self.services, call).find(_response_id(call))
         await call.answer(200, JSON, self.route.encode_items(response, _query(call)))
 
 
@@ -105,7 +102,7 @@ class CancelResponse(msgspec.Struct, frozen=True):
 
     async def __call__(self, call: Call) -> None:
         call.require_method("POST")
-        response = _memory(self.services).find(_response_id(call))
+        response = _memory(self.services, call).find(_response_id(call))
         raise RequestInvalid(
             f"response {response.id} cannot be cancelled",
             param="response_id",
@@ -114,8 +111,10 @@ class CancelResponse(msgspec.Struct, frozen=True):
         )
 
 
-def _memory(services: Services) -> OwnedMemory:
-    return OwnedMemory(services.conversations, OWNER)
+def _memory(services: Services, call: Call) -> OwnedMemory:
+    """What was kept for the call's own key; without keys nobody is told apart. Raises: ScopeMissing."""
+    call.require_scope("use")
+    return OwnedMemory(services.conversations, call.caller.key_id)
 
 
 def _response_id(call: Call) -> str:

@@ -7,17 +7,24 @@ import contextlib
 import errno
 import gc
 import socket
+import ssl
 from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from gemstead.api.connections import BoundedProtocol, ConnectionLimits, Slots
 from gemstead.core.errors import AlreadyRunning, SettingInvalid
 
 DRAIN_LIMIT_S = 30
 """How long answers under way may take to finish once the server is asked to stop."""
 
 BACKLOG = 512
+
+HANDSHAKE_LIMIT_S = 10.0
+"""How long a client may take to agree on TLS."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,14 +53,19 @@ async def run_server(
     stop: asyncio.Event,
     on_started: Callable[[int], None],
     drain_limit_s: int = DRAIN_LIMIT_S,
+    tls: ssl.SSLContext | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serves on `listener` until `stop` is set, then takes nothing new and lets answers under way finish.
 
-    `on_started` gets the port. Being cancelled is the impatient way: answers under way are cut at once.
+    `on_started` gets the port. `tls` None: plain HTTP. Being cancelled is the impatient way: answers under way are cut
+    at once.
     """
+    limits = limits or ConnectionLimits()
+    protocol: Any = partial(BoundedProtocol, limits=limits, slots=Slots(limits))
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -63,7 +75,7 @@ async def run_server(
         backlog=BACKLOG,
         timeout_graceful_shutdown=drain_limit_s,
     )
-    server = _Server(config, on_started)
+    server = _Server(config, on_started, tls)
     # What is there when serving begins stays: the garbage collector need not go through it again and again.
     gc.collect()
     gc.freeze()
@@ -83,13 +95,27 @@ async def run_server(
 class _Server(uvicorn.Server):
     """Leaves the process's signal handlers alone (`stop` is how this server is told) and says when it listens."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[int], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[int], None], tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
+        self._tls = tls
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listens by itself, where uvicorn's own way would leave a TLS handshake the 60 s of asyncio's default."""
         assert sockets
+        await super().startup([])
+        loop = asyncio.get_running_loop()
+        config, tls = self.config, self._tls
+        server = await loop.create_server(
+            lambda: config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
+            ),
+            sock=sockets[0],
+            ssl=tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=None if tls is None else HANDSHAKE_LIMIT_S,
+        )
+        self.servers.append(server)
         self._on_started(sockets[0].getsockname()[1])
 
     @contextlib.contextmanager

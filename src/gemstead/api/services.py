@@ -12,6 +12,8 @@ from gemstead.api.desk import ModelDesk
 from gemstead.api.dialect import ModelCard
 from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
+from gemstead.api.sign_in import SignIn
+from gemstead.core.quota import QuotaState
 from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Sampling
 from gemstead.core.units import MIB
 
@@ -38,7 +40,13 @@ class Services(msgspec.Struct, frozen=True):
     """What a request to a model leaves open, where its reply must name it."""
     desk: ModelDesk | None = None
     """None: there is no store behind this door."""
+    quota: Callable[[ChatRequest | EmbedRequest], Awaitable[QuotaState | None]] | None = None
+    """What is left of the caller's limits for requests like this one; None: nothing is limited."""
+    sign_in: SignIn | None = None
+    """None: everybody may do everything."""
     host_names: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+    """Of web pages that may call and read answers ("https://chat.example.org")."""
     max_body_bytes: int = 64 * MIB
     body_limit_s: float = 60.0
     stall_limit_s: float = 60.0

@@ -19,7 +19,7 @@ class TokenizeEndpoint(msgspec.Struct, frozen=True):
         call.require_method("POST")
         services = self.services
         decoded = self.route.decode(await call.read_json_body(services.max_body_bytes, services.body_limit_s))
-        request = decoded.request
+        request = call.asked(decoded.request)
         async with cancelled_if_client_leaves(call.receive):
             count = await services.count_tokens(request)
             tokens = None if request.prompt is None else await services.tokenize(request.model, request.prompt)

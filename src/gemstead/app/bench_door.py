@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gemstead.app.bench_engine import target_of
+from gemstead.app.bench_engine import door_target, target_of
 from gemstead.app.detached import bring_up
 from gemstead.app.server_engine import endpoint_of
 from gemstead.app.servers import ServerRecord, stop_server
@@ -28,7 +28,7 @@ async def bench_door(setup: Setup, *, prompt: str, max_tokens: int, rounds: int)
     record = standing.record
     try:
         question = Question(record.model, prompt, max_tokens)
-        direct, door = engine_target(record), Target("door", record.url)
+        direct, door = engine_target(record), door_target("door", record)
         return await compare(direct, door, question, rounds=rounds, on_round=on_round)
     finally:
         await asyncio.to_thread(stop_server, record)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gemstead.app.servers import forget, passing_folder
+from gemstead.app.servers import ServerRecord, forget, passing_folder, read_token, tls_context
 from gemstead.app.setup import Setup
 from gemstead.bench.changes import Changes
 from gemstead.bench.target import Target
@@ -99,3 +99,10 @@ def _launch(
 def _pid(engine: LiveEngine) -> int:
     """Of the engine itself, not of its leash."""
     return engine.child.engine_pid() or engine.child.pid
+
+
+def door_target(name: str, record: ServerRecord) -> Target:
+    """The door of a server of ours, opened as this user's command line opens it."""
+    token = read_token(record)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return Target(name, record.url, None, headers, tls_context(record))

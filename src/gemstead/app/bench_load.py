@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gemstead import __version__
+from gemstead.app.bench_engine import door_target
 from gemstead.app.conversation import server_for
 from gemstead.app.detached import bring_up
 from gemstead.app.machine_note import machine_note
@@ -96,11 +97,11 @@ async def _server(setup: Setup, elsewhere: Elsewhere | None) -> AsyncIterator[_S
         yield _named(setup, elsewhere)
         return
     if (record := server_for(setup)) is not None:
-        yield _Server(Target("server", record.url), record.model, record)
+        yield _Server(door_target("server", record), record.model, record)
         return
     record = (await asyncio.to_thread(bring_up, setup, None)).record
     try:
-        yield _Server(Target("server", record.url), record.model, record)
+        yield _Server(door_target("server", record), record.model, record)
     finally:
         await asyncio.to_thread(stop_server, record, is_now=True)
 

@@ -11,7 +11,14 @@ import msgspec
 
 from gemstead.app.choose import AUTO, provide
 from gemstead.app.gateway import Gateway, opened_gateway
-from gemstead.app.servers import ServerRecord, forget, passing_folder, running_servers
+from gemstead.app.servers import (
+    ServerRecord,
+    forget,
+    passing_folder,
+    read_token,
+    running_servers,
+    tls_context,
+)
 from gemstead.app.setup import Setup, ensure_engine, make_setup
 from gemstead.core.errors import NameUnknown
 from gemstead.core.progress import Progress, no_progress
@@ -53,7 +60,7 @@ class RunningServer:
     def __init__(self, record: ServerRecord) -> None:
         self.model = record.model
         self.context_length = record.context_length
-        endpoint = Endpoint(api_key="", host=record.host, port=record.port)
+        endpoint = Endpoint(read_token(record), host=record.near_host, port=record.port, tls=tls_context(record))
         self.client = EngineClient(DOOR, endpoint, record.model, record.context_length)
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:

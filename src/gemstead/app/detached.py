@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gemstead.app.choose import AUTO, Choice, choose, provide_choice
-from gemstead.app.servers import ServerRecord, running_servers, start_detached
+from gemstead.app.servers import ServerRecord, read_token, running_servers, start_detached, tls_context
 from gemstead.app.setup import Setup, ensure_engine, this_machine
 from gemstead.core.errors import AlreadyRunning
 from gemstead.core.plan import Plan
@@ -108,9 +108,13 @@ def read_readiness(record: ServerRecord) -> dict[str, Any] | None:
     import urllib.error
     import urllib.request
 
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    token = read_token(record)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"{record.url}/readyz", headers=headers)  # noqa: S310 (a server of ours)
     try:
-        with opener.open(f"{record.url}/readyz", timeout=2.0) as response:
+        tls = urllib.request.HTTPSHandler(context=tls_context(record))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls)
+        with opener.open(request, timeout=2.0) as response:
             content = response.read(65536)
     except urllib.error.HTTPError as exc:
         content = exc.read(65536)

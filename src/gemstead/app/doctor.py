@@ -12,6 +12,7 @@ import msgspec
 from gemstead.api.hosts import is_loopback
 from gemstead.app.choose import choose
 from gemstead.app.detached import read_readiness
+from gemstead.app.door_lock import is_locked
 from gemstead.app.servers import ServerRecord, running_servers, stale_folders, status_of
 from gemstead.app.setup import Setup, find_engine, this_machine
 from gemstead.core.errors import GemsteadError, ModelMissing
@@ -58,6 +59,7 @@ def subject_of(setup: Setup) -> Subject:
         servers=cache(lambda: tuple(_running(record) for record in running_servers(loaded.paths.servers))),
         stale_folders=lambda: stale,
         is_loopback=is_loopback,
+        is_locked=cache(lambda: is_locked(loaded)),
         now_s=time.time(),
     )
 
@@ -110,6 +112,7 @@ def _running(record: ServerRecord) -> RunningServer:
         rss_bytes=status_of(record).rss_bytes,
         state=str(engines[0].get("state")) if engines else None,
         listens_at=_listening(record.pid),
+        has_tls=record.tls_cert is not None,
     )
 
 

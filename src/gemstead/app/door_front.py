@@ -52,10 +52,10 @@ class DoorFront(msgspec.Struct, frozen=True):
 
     async def tokenize(self, model: str, text: str) -> tuple[int, ...]:
         async with self.keep_alive.hold(None):
-            return await self.exchange.tokenize(await self._served_name(model), text)
+            return await self.exchange.tokenize(await self.served_name(model), text)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
-        asked = msgspec.structs.replace(request, model=await self._served_name(request.model))
+        asked = msgspec.structs.replace(request, model=await self.served_name(request.model))
         async with self.keep_alive.hold(request.keep_alive_s):
             return await self.exchange.embed(asked)
 
@@ -76,7 +76,8 @@ class DoorFront(msgspec.Struct, frozen=True):
             warnings.append(Warning(code="context_smaller", message=message))
         return asked, warnings
 
-    async def _served_name(self, name: str) -> str:
+    async def served_name(self, name: str) -> str:
+        """The served model's own name where `name` means it; else `name`."""
         return self.plan.model if await self.names.meant_by(name) is not None else name
 
     async def _load(self, asked: ChatRequest) -> None:

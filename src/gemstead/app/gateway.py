@@ -6,16 +6,19 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from gemstead.access.lock import FailedAttempt
 from gemstead.api.conversations import Conversations
 from gemstead.api.dialect import ModelCard
 from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
 from gemstead.api.services import Services
+from gemstead.api.sign_in import SignIn
 from gemstead.app.desk import DeskRules, Loaded, StoreDesk
 from gemstead.app.door_front import DoorFront
 from gemstead.app.embedding_engine import EmbeddingEngine
@@ -28,18 +31,30 @@ from gemstead.catalog.store import Store
 from gemstead.core.errors import GemsteadError
 from gemstead.core.plan import Plan
 from gemstead.core.progress import ProgressEvent
-from gemstead.core.types import ChatRequest, Event, Sampling
+from gemstead.core.quota import QuotaState
+from gemstead.core.types import ChatRequest, EmbedRequest, Event, Sampling
 from gemstead.engines.base import Engine, Installation
 from gemstead.engines.process import EngineProcess, ProcessOptions
 from gemstead.pipeline.admission import Admission
+from gemstead.pipeline.embed import SPECIAL_TOKENS
 from gemstead.pipeline.exchange import Exchange
+from gemstead.pipeline.govern import Governed
+from gemstead.pipeline.grant import Grant
 from gemstead.pipeline.media import MediaLimits
 from gemstead.pipeline.outcome import Outcome
 from gemstead.pipeline.prepare import PrepareRules
-from gemstead.settings.model import ResponsesSettings
+from gemstead.settings.model import ResponsesSettings, Settings
 
 MAX_WAIT_S = 600.0
 """How long a request may stand in line for a slot: longer than any answer a person waits for."""
+
+
+class LineSizes(NamedTuple):
+    """How many requests are in work at once, how many wait, and for how long."""
+
+    max_running: int
+    max_waiting: int
+    wait_limit_s: float
 
 
 class Gateway:
@@ -56,7 +71,7 @@ class Gateway:
         self._failure: str | None = None
         self._served = ServedModel(plan)
         self._recommended = recommended_sampling(setup.store, plan.model)
-        self._max_body_bytes = settings.server.max_body_bytes
+        self._server = settings.server
         self._conversations = conversations_of(settings.responses)
         self.engine = EngineProcess(
             setup.kind,
@@ -74,17 +89,16 @@ class Gateway:
         self.embedding_engine = EmbeddingEngine(
             setup, plan, installation, run_dir, is_chat_loaded=lambda: self.engine.state == "ready"
         )
-        limit = settings.server.max_concurrent_requests
-        self._admission = Admission(min(plan.num_slots, limit), max(0, limit - plan.num_slots), MAX_WAIT_S)
+        self.line = line_sizes(plan.num_slots, settings.server.max_concurrent_requests)
+        self._admission = Admission(*self.line)
+        self._governed: Governed | None = None
         self.exchange = Exchange(
-            admit=lambda _request: self._admission.place(),
+            admit=self._admit,
             engine_for=self._engine_for,
             embed_engine_for=self._embed_engine_for,
             record=self._record,
             facts_of=lambda _model: self._served.facts,
-            rules=PrepareRules(
-                context_policy=settings.door.context_policy, media=MediaLimits(**settings.media.model_dump())
-            ),
+            rules=prepare_rules(settings),
         )
 
         keep_s = settings.engine.keep_alive_s
@@ -98,13 +112,24 @@ class Gateway:
             load=self._engine_for,
             complete=lambda request: with_recommended(request, self._recommended),
         )
-        rules = DeskRules(
-            formats=setup.kind.artefact_formats,
-            sources=source_options(setup.loaded),
-            servers=setup.loaded.paths.servers,
-            allows_changes=settings.door.allows_model_changes,
-        )
-        self.desk = StoreDesk(setup.store, rules, plan.model, self._loaded)
+        self.desk = StoreDesk(setup.store, desk_rules(setup), plan.model, self._loaded)
+
+    def govern(self, governed: Governed) -> None:
+        """From here on policy and limits decide who gets in."""
+        self._governed = governed
+
+    async def quota_left(self, request: ChatRequest | EmbedRequest) -> QuotaState | None:
+        """What is left of its caller's limits for requests like this one; None: nothing is limited."""
+        if self._governed is None:
+            return None
+        return self._governed.state(msgspec.structs.replace(request, model=await self.front.served_name(request.model)))
+
+    async def count_exactly(self, request: ChatRequest | EmbedRequest) -> int:
+        """Tokens of all that goes to the engine, its answer left out. Raises: any GemsteadError."""
+        if isinstance(request, ChatRequest):
+            return await self.exchange.count_tokens(request)
+        counts = [len(await self.exchange.tokenize(request.model, text)) + SPECIAL_TOKENS for text in request.texts]
+        return sum(counts)
 
     async def start(self) -> Engine:
         """Raises: EngineFailed, with the engine's last words; ModelMissing if the file is gone."""
@@ -120,8 +145,8 @@ class Gateway:
         """As `DoorFront.chat`; what the request leaves open about sampling is as the model's authors recommend."""
         return self.front.chat(request)
 
-    def services(self) -> Services:
-        """What the API needs of this gateway."""
+    def services(self, sign_in: SignIn | None = None) -> Services:
+        """What the API needs of this gateway. `sign_in` None: everybody may do everything."""
         card = ModelCard(self.plan.model, self._created_s, owner="gemstead", context_length=self.plan.context_length)
         build = f"{self.installation.kind}-{self.installation.version}"
         return Services(
@@ -136,8 +161,15 @@ class Gateway:
             fingerprint=lambda _model: build,
             conversations=self._conversations,
             sampling=lambda _model: open_sampling(self._recommended),
-            max_body_bytes=self._max_body_bytes,
+            quota=self.quota_left if self._governed is not None else None,
+            sign_in=sign_in,
+            host_names=frozenset(name.lower() for name in self._server.host_names),
+            origins=frozenset(self._server.allowed_origins),
+            max_body_bytes=self._server.max_body_bytes,
         )
+
+    def note_sign_in_failure(self, attempt: FailedAttempt) -> None:
+        self.metrics.count_sign_in_failure(attempt.reason)
 
     async def stop(self, drain_s: float) -> None:
         """Ends what runs, after running answers had `drain_s` to finish."""
@@ -146,6 +178,9 @@ class Gateway:
 
     async def _unload(self, drain_s: float) -> None:
         await asyncio.gather(self.engine.stop(drain_s), self.embedding_engine.stop(drain_s))
+
+    def _admit(self, request: ChatRequest | EmbedRequest) -> AbstractAsyncContextManager[Grant]:
+        return self._admission.place() if self._governed is None else self._governed.admit(request)
 
     async def _engine_for(self, model: str) -> Engine:
         await self._check_model(model)
@@ -201,6 +236,25 @@ async def opened_gateway(
         yield gateway
     finally:
         await gateway.stop(drain_s())
+
+
+def line_sizes(num_slots: int, max_concurrent_requests: int) -> LineSizes:
+    """What has no slot waits, as long as all together stay within the limit."""
+    running = min(num_slots, max_concurrent_requests)
+    return LineSizes(running, max(0, max_concurrent_requests - num_slots), MAX_WAIT_S)
+
+
+def prepare_rules(settings: Settings) -> PrepareRules:
+    return PrepareRules(settings.door.context_policy, MediaLimits(**settings.media.model_dump()))
+
+
+def desk_rules(setup: Setup) -> DeskRules:
+    return DeskRules(
+        formats=setup.kind.artefact_formats,
+        sources=source_options(setup.loaded),
+        servers=setup.loaded.paths.servers,
+        allows_changes=setup.loaded.settings.door.allows_model_changes,
+    )
 
 
 def recommended_sampling(store: Store, model: str) -> Recommended | None:

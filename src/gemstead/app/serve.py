@@ -9,17 +9,33 @@ import asyncio
 import math
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+from starlette.types import ASGIApp
+
 from gemstead.api.asgi import build_api
 from gemstead.api.bind import check_bind
+from gemstead.api.connections import ConnectionLimits
 from gemstead.api.server import listen, run_server
+from gemstead.api.tls import load_tls
 from gemstead.app.choose import provide
+from gemstead.app.door_lock import is_locked, opened_lock
 from gemstead.app.gateway import Gateway, opened_gateway
-from gemstead.app.servers import ServerRecord, forget, own_folder, own_identity, write_failure, write_record
+from gemstead.app.governance import opened_governance
+from gemstead.app.servers import (
+    ServerRecord,
+    forget,
+    make_token,
+    own_folder,
+    own_identity,
+    write_failure,
+    write_record,
+)
 from gemstead.app.setup import Setup, ensure_engine
 from gemstead.core.errors import GemsteadError
 
@@ -27,8 +43,9 @@ from gemstead.core.errors import GemsteadError
 def serve(setup: Setup, *, on_ready: Callable[[ServerRecord], None]) -> None:
     """Runs a server in the foreground until it is told to stop. `on_ready` is called once the model answers.
 
-    Raises: PolicyRefused for an address that is not loopback; AlreadyRunning if the port is taken; whatever keeps the
-    model from being planned, pulled or started. The failure is also left for a waiting `gemstead up`.
+    Raises: PolicyRefused for an address that others reach, without keys or TLS; AlreadyRunning if the port is taken;
+    whatever keeps the model from being planned, pulled or started. The failure is also left for a waiting
+    `gemstead up`.
     """
     folder = own_folder(setup.loaded.paths.servers)
     try:
@@ -52,22 +69,42 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _serve(setup: Setup, folder: Path, on_ready: Callable[[ServerRecord], None]) -> None:
     server = setup.loaded.settings.server
-    check_bind(server.host, has_keys=False)
+    tls = load_tls(server.tls_cert, server.tls_key)
+    check_bind(
+        server.host,
+        has_keys=await asyncio.to_thread(is_locked, setup.loaded),
+        has_tls=tls is not None or server.allows_plain_http,
+    )
     # Better told now than after a download; but nobody is kept waiting on an open port while it lasts.
     listen(server.host, server.port).close()
     installation = await asyncio.to_thread(ensure_engine, setup)
     plan = await asyncio.to_thread(provide, setup, setup.loaded.settings.model.name)
     stop = _Stop(server.drain_s)
     stop.install()
-    async with opened_gateway(setup, plan, installation, folder, drain_s=lambda: stop.drain_s) as gateway:
+    token_path, token = make_token(folder)
+    async with (
+        opened_gateway(setup, plan, installation, folder, drain_s=lambda: stop.drain_s) as gateway,
+        opened_lock(setup.loaded, token, gateway.note_sign_in_failure) as door_lock,
+        opened_governance(setup.loaded, gateway, door_lock.ring),
+    ):
         with listen(server.host, server.port) as listener:
-            record = _record(setup, gateway, listener.getsockname()[1])
-            await _run(gateway, listener, stop, folder, record, on_ready)
+            record = _record(setup, gateway, listener.getsockname()[1], token_path)
+            front = _Front(build_api(gateway.services(door_lock.lock)), listener, tls, server.max_connections)
+            await _run(gateway, front, stop, folder, record, on_ready)
+
+
+class _Front(msgspec.Struct, frozen=True):
+    """What the server shows to the outside."""
+
+    app: ASGIApp
+    listener: socket.socket
+    tls: ssl.SSLContext | None
+    max_connections: int
 
 
 async def _run(
     gateway: Gateway,
-    listener: socket.socket,
+    front: _Front,
     stop: _Stop,
     folder: Path,
     record: ServerRecord,
@@ -76,11 +113,13 @@ async def _run(
     """Serves until told to stop; an engine that never gets ready ends the server with its error."""
     serving = asyncio.create_task(
         run_server(
-            build_api(gateway.services()),
-            listener,
+            front.app,
+            front.listener,
             stop=stop.event,
             on_started=lambda _port: write_record(folder, record),
             drain_limit_s=math.ceil(record.drain_s),
+            tls=front.tls,
+            limits=ConnectionLimits(max_connections=front.max_connections),
         )
     )
     stop.cut = serving.cancel
@@ -117,7 +156,7 @@ class _Stop:
         self.cut()
 
 
-def _record(setup: Setup, gateway: Gateway, port: int) -> ServerRecord:
+def _record(setup: Setup, gateway: Gateway, port: int, token_path: Path) -> ServerRecord:
     settings, plan = setup.loaded.settings, gateway.plan
     pid, created_s = own_identity()
     return ServerRecord(
@@ -134,4 +173,6 @@ def _record(setup: Setup, gateway: Gateway, port: int) -> ServerRecord:
         engine_log=str(gateway.engine.log_path),
         predicted_bytes=plan.resident_bytes("host") + plan.resident_bytes("gpu"),
         drain_s=settings.server.drain_s,
+        token_path=str(token_path),
+        tls_cert=settings.server.tls_cert,
     )

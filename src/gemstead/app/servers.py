@@ -2,6 +2,7 @@
 
     servers/PID/record.json   what the server says of itself
     servers/PID/failure.json  why it did not start, for whoever waits for it
+    servers/PID/token         what opens its door to the same user's command line, readable by nobody else
     servers/PID/*.sock        its engine's private socket
     servers/PID.xyz/*.sock    the socket of an engine that a command started for itself
 
@@ -11,6 +12,7 @@ A record names a process by id and start time, so that a reused id is never mist
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -19,14 +21,19 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gemstead.core.errors import EngineFailed, EngineTimeout, GemsteadError, NameUnknown, Relayed, RequestInvalid
 
+if TYPE_CHECKING:
+    import ssl
+
 POLL_S = 0.1
 RECORD = "record.json"
 FAILURE = "failure.json"
+TOKEN = "token"  # noqa: S105 (the name of a file)
 
 
 class ServerRecord(msgspec.Struct, frozen=True):
@@ -45,11 +52,21 @@ class ServerRecord(msgspec.Struct, frozen=True):
     engine_log: str
     predicted_bytes: int
     drain_s: float
+    token_path: str = ""
+    """Where the token of this user's command line is; empty: the server takes none."""
+    tls_cert: str | None = None
+    """The certificate it shows; None: plain HTTP."""
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        """How it is called from this machine."""
+        host = f"[{self.near_host}]" if ":" in self.near_host else self.near_host
+        return f"{'http' if self.tls_cert is None else 'https'}://{host}:{self.port}"
+
+    @property
+    def near_host(self) -> str:
+        """Its address as seen from this machine: every address includes loopback."""
+        return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
 
 
 class ServerStatus(msgspec.Struct, frozen=True):
@@ -96,6 +113,39 @@ def forget(folder: Path) -> None:
 
 def write_record(folder: Path, record: ServerRecord) -> None:
     _publish(folder / RECORD, msgspec.json.encode(record))
+
+
+def make_token(folder: Path) -> tuple[Path, str]:
+    """A new token for this server's life, in its private folder; gives its path, and itself."""
+    path, token = folder / TOKEN, f"local_{secrets.token_urlsafe(32)}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token)
+    return path, token
+
+
+def read_token(record: ServerRecord) -> str:
+    """What opens the server's door to this user; empty if it is not to be had: then a key is asked for."""
+    try:
+        return Path(record.token_path).read_text() if record.token_path else ""
+    except OSError:
+        return ""
+
+
+def tls_context(record: ServerRecord) -> ssl.SSLContext | None:
+    """Trusts the one certificate the server is known to show, whatever name it is called by and whoever signed it.
+
+    Raises: OSError if the file is not readable any more.
+    """
+    import ssl
+
+    if record.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(record.tls_cert)
+    return context
 
 
 def write_failure(folder: Path, exc: GemsteadError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +21,8 @@ class Target(msgspec.Struct, frozen=True):
     url: str
     socket_path: str | None = None
     headers: dict[str, str] = {}
+    tls: ssl.SSLContext | None = None
+    """How an https `url` is trusted; None: as usual."""
 
 
 def open_session(target: Target) -> aiohttp.ClientSession:
@@ -30,7 +33,7 @@ def open_session(target: Target) -> aiohttp.ClientSession:
     connector: aiohttp.BaseConnector = (
         aiohttp.UnixConnector(target.socket_path, limit=0, force_close=True)
         if target.socket_path
-        else aiohttp.TCPConnector(limit=0, force_close=True)
+        else aiohttp.TCPConnector(limit=0, force_close=True, ssl=target.tls or True)
     )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
     return aiohttp.ClientSession(connector=connector, headers=target.headers, timeout=timeout, trust_env=False)

@@ -22,7 +22,11 @@ EXIT_CODES: tuple[tuple[type[errors.GemsteadError], int], ...] = (
     (errors.SourceError, 4),
     (errors.EngineError, 4),
     (errors.AlreadyRunning, 4),
+    (errors.SignInUnavailable, 4),
+    (errors.SignInRefused, 5),
     (errors.PolicyRefused, 5),
+    (errors.QuotaExceeded, 5),
+    (errors.LimitsUnavailable, 4),
     (errors.Interrupted, 130),
 )
 INTERRUPTED = 130

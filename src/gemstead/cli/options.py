@@ -32,7 +32,9 @@ Fallback = Annotated[
 AcceptLicence = Annotated[
     bool, typer.Option("--accept-licence", help="Accept the model's licence, once; it is recorded.")
 ]
-Host = Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback only until keys exist.")]
+Host = Annotated[
+    str | None, typer.Option("--host", help="Address to listen on; beyond loopback only with keys and TLS.")
+]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 Offline = Annotated[bool | None, typer.Option("--offline", help="Open no network connection.")]
 

@@ -22,7 +22,15 @@
     |  |- EngineBusy         no slot in time
     |  |- EngineTimeout
     |  `- ReplyBroken        its reply broke a promise and could not be mended
+    |- SignInRefused         the door does not know who asks
+    |  |- KeyMissing          no key and no token came with the call
+    |  |- KeyInvalid          one came, and it opens nothing
+    |  `- TooManyFailures     too many of those from one address
+    |- SignInUnavailable     nobody can tell now whether a token is good
     |- PolicyRefused         a rule of the operator says no
+    |  `- ScopeMissing        the key is good, and not for this
+    |- QuotaExceeded         a limit of the caller's key, group or model has no room now
+    |- LimitsUnavailable     what was spent cannot be kept, so nothing more may be
     |- AlreadyRunning        another process holds the lock or the port
     |- Interrupted           the user pressed Ctrl-C
     `- Relayed               any of these, told by another process of ours
@@ -34,7 +42,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from gemstead.core.quota import QuotaState
 
 Refuser: TypeAlias = Literal["client", "gateway", "guard", "quota", "engine", "source"]
 
@@ -59,6 +70,23 @@ BrokenPromise: TypeAlias = Literal[
     "text_around_json",
 ]
 """What can be wrong with an engine's reply: a closed set, because metrics count by it."""
+
+
+SignInFailure: TypeAlias = Literal[
+    "missing",
+    "malformed",
+    "unknown",
+    "expired",
+    "revoked",
+    "limited",
+    "token_expired",
+    "token_audience",
+    "token_issuer",
+    "token_algorithm",
+    "token_signature",
+    "token_claims",
+]
+"""Why a sign-in failed: a closed set, because metrics count by it."""
 
 
 class GemsteadError(Exception):
@@ -225,6 +253,80 @@ class ReplyBroken(EngineError):
 class PolicyRefused(GemsteadError):
     code = "policy_refused"
     refuser = "guard"
+
+
+class ScopeMissing(PolicyRefused):
+    """The caller is known and may do other things."""
+
+    code = "scope_missing"
+
+
+class QuotaExceeded(GemsteadError):
+    """`limit` is the limit's name; `retry_after_s` None: as it stands it never fits. `state` is what is left."""
+
+    code = "quota_exceeded"
+    refuser = "quota"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        limit: str,
+        why: str | None = None,
+        hint: str | None = None,
+        retry_after_s: float | None = None,
+        state: QuotaState | None = None,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint, retry_after_s=retry_after_s)
+        self.limit = limit
+        self.state = state
+
+
+class LimitsUnavailable(GemsteadError):
+    code = "limits_unavailable"
+    retryable = True
+
+
+class SignInRefused(GemsteadError):
+    """Who asks is not known. `reason` is one word of a closed set, for metrics and records, never for the caller."""
+
+    code = "sign_in_refused"
+    refuser = "client"
+    reason: SignInFailure = "unknown"
+
+
+class KeyMissing(SignInRefused):
+    code = "key_missing"
+    reason = "missing"
+
+
+class KeyInvalid(SignInRefused):
+    """`key_id` is set only where the secret was right: what a stranger writes into a key is no key's id."""
+
+    code = "key_invalid"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        reason: SignInFailure,
+        key_id: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.reason = reason
+        self.key_id = key_id
+
+
+class TooManyFailures(SignInRefused):
+    code = "too_many_failures"
+    reason = "limited"
+
+
+class SignInUnavailable(GemsteadError):
+    code = "sign_in_unavailable"
+    retryable = True
 
 
 class AlreadyRunning(GemsteadError):

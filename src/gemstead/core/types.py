@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from gemstead.core.caller import Origin
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 ContextPolicy: TypeAlias = Literal["refuse", "drop_oldest"]
@@ -148,6 +150,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """The context length the caller counts on; being served with less is warned about."""
     raw: dict[str, Any] = {}
     """Fields of the caller's dialect that have no canonical field."""
+    origin: Origin = Origin()
+    """Set by the door; no dialect reads it from what a caller wrote."""
 
     @property
     def is_load(self) -> bool:
@@ -173,6 +177,7 @@ class EmbedRequest(msgspec.Struct, frozen=True):
     keep_alive_s: float | None = None
     raw: dict[str, Any] = {}
     """Fields of the caller's dialect that have no canonical field."""
+    origin: Origin = Origin()
 
 
 class Embeddings(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ class RunningServer(msgspec.Struct, frozen=True):
     rss_bytes: int
     state: str | None
     listens_at: tuple[str, ...]
+    has_tls: bool = False
 
 
 class MemoryHistory(msgspec.Struct, frozen=True):
@@ -42,7 +43,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     `find_engine` raises EngineMissing for one that is there and cannot be used. `plan` takes the share of memory to
     leave free, None: as the settings say; it raises DoesNotFit with the nearest choice that fits. `stale_folders` are
-    the records of servers that are gone. `now_s` is seconds since 1970, UTC.
+    the records of servers that are gone. `is_locked` says whether a server with these settings asks for keys. `now_s`
+    is seconds since 1970, UTC.
     """
 
     loaded: Loaded
@@ -55,4 +57,5 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     servers: Callable[[], tuple[RunningServer, ...]]
     stale_folders: Callable[[], tuple[Path, ...]]
     is_loopback: Callable[[str], bool]
+    is_locked: Callable[[], bool] = lambda: False
     now_s: float

@@ -6,6 +6,7 @@ supervisor (`engines/process.py`) and the client (`engines/client.py`) know engi
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     socket_path: Path | None = None
     host: str = "127.0.0.1"
     port: int | None = None
+    tls: ssl.SSLContext | None = None
+    """How to speak TLS to it; None: plain HTTP."""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.socket_path or f'{self.host}:{self.port}'})"

@@ -200,10 +200,11 @@ class EngineClient:
             connector = (
                 aiohttp.UnixConnector(str(path), limit=0, **keeping)
                 if path
-                else aiohttp.TCPConnector(limit=0, **keeping)
+                else aiohttp.TCPConnector(limit=0, ssl=self._endpoint.tls or True, **keeping)
             )
+            scheme, host = "https" if self._endpoint.tls else "http", self._endpoint.host
             self._session = aiohttp.ClientSession(
-                f"http://{self._endpoint.host}:{self._endpoint.port or 80}",
+                f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._endpoint.port or 80}",
                 connector=connector,
                 headers={"Authorization": f"Bearer {self._endpoint.api_key}"} if self._endpoint.api_key else None,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect_s),

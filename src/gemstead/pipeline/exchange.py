@@ -14,6 +14,7 @@ from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Fi
 from gemstead.engines.base import Engine
 from gemstead.pipeline.answer import Answer
 from gemstead.pipeline.embed import embed_texts
+from gemstead.pipeline.grant import Grant
 from gemstead.pipeline.outcome import Outcome, Trace
 from gemstead.pipeline.prepare import PrepareRules, count_prompt, prepare
 
@@ -21,12 +22,13 @@ from gemstead.pipeline.prepare import PrepareRules, count_prompt, prepare
 class Exchange(msgspec.Struct, frozen=True):
     """The functions the path is wired with; it holds no state of its own.
 
-    `admit` holds a place while its block runs (EngineBusy). `engine_for` gives the ready engine of a model
+    `admit` holds a place while its block runs, and what it grants is settled by the trace at the end (PolicyRefused,
+    QuotaExceeded, EngineBusy). `engine_for` gives the ready engine of a model
     (NameUnknown, EngineFailed), `embed_engine_for` the one that embeds; None: the same. `record` is called exactly once
     per request, however it ended, before its last byte leaves. `facts_of` says what is known of a model it serves.
     """
 
-    admit: Callable[[ChatRequest | EmbedRequest], AbstractAsyncContextManager[None]]
+    admit: Callable[[ChatRequest | EmbedRequest], AbstractAsyncContextManager[Grant]]
     engine_for: Callable[[str], Awaitable[Engine]]
     record: Callable[[Outcome], None]
     embed_engine_for: Callable[[str], Awaitable[Engine]] | None = None
@@ -42,13 +44,14 @@ class Exchange(msgspec.Struct, frozen=True):
         Raises: any GemsteadError; before the first event has been given, the whole request may be answered with it.
         """
         with self._recorded(request.model) as trace:
-            async with self.admit(request):
+            async with self.admit(request) as grant:
                 trace.admitted_s = self.clock()
+                grant.follow(trace)
                 engine = await self.engine_for(request.model)
                 facts = self.facts_of(request.model)
-                prepared = await prepare(engine, facts, self.rules, request)
+                prepared = await prepare(engine, facts, self.rules, grant.narrowed(request))
                 trace.num_neutralised = prepared.num_neutralised
-                for warning in prepared.warnings:
+                for warning in (*grant.warnings, *prepared.warnings):
                     yield warning
                 answer = Answer(engine, facts, prepared, lambda event: trace.see(event, self.clock()))
                 trace.serve(engine.kind, answer.catches)
@@ -69,8 +72,9 @@ class Exchange(msgspec.Struct, frozen=True):
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """One vector a text, each of length 1; admitted and recorded as `chat` is. Raises: any GemsteadError."""
         with self._recorded(request.model) as trace:
-            async with self.admit(request):
+            async with self.admit(request) as grant:
                 trace.admitted_s = self.clock()
+                grant.follow(trace)
                 engine = await (self.embed_engine_for or self.engine_for)(request.model)
                 trace.serve(engine.kind, [])
                 embeddings, trace.num_neutralised = await embed_texts(engine, self.facts_of(request.model), request)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from gemstead.access.policy import Decision
 from gemstead.core.types import Event, Finish, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from gemstead.pipeline.catches import Catch
+from gemstead.pipeline.context import num_bytes
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -44,6 +46,10 @@ class Trace:
         self.engine: str | None = None
         self.catches: list[Catch] = []
         self.num_neutralised = 0
+        self.num_bytes_seen = 0
+        """Of text, thinking and calls: there are no more tokens than that."""
+        self.decision: Decision | None = None
+        """The policy's, where one was asked."""
 
     def serve(self, engine: str, catches: list[Catch]) -> None:
         """`catches` may still fill."""
@@ -51,6 +57,7 @@ class Trace:
         self.catches = catches
 
     def see(self, event: Event, now_s: float) -> None:
+        self.num_bytes_seen += _num_bytes(event)
         if isinstance(event, TextDelta | ToolCallDelta):
             self.first_token_s = self.first_token_s or now_s
         elif isinstance(event, ReasoningDelta):
@@ -83,3 +90,9 @@ class Trace:
 
     def _since_start(self, moment_s: float | None) -> float | None:
         return None if moment_s is None else moment_s - self.started_s
+
+
+def _num_bytes(event: Event) -> int:
+    if isinstance(event, TextDelta | ReasoningDelta):
+        return num_bytes(event.text)
+    return num_bytes(event.arguments) + num_bytes(event.name or "") if isinstance(event, ToolCallDelta) else 0

@@ -27,6 +27,8 @@ _BORROWED = {
     "HF_HUB_OFFLINE": "sources.is_offline",
 }
 """Variables of the hub's own tools that mean the same here; our own names win over them."""
+SECRETS = frozenset({"sources.hf_token", "access.pepper"})
+"""Settings whose values no message repeats."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -151,20 +153,24 @@ def _validate(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> Setti
     nested: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         section, key = name.split(".", 1)
-        nested.setdefault(section, {})[key] = _split(value) if name == "engine.extra_args" else value
+        nested.setdefault(section, {})[key] = _split(value) if _is_list(section, key) else value
     try:
         return Settings.model_validate(nested)
     except ValidationError as exc:
         first = exc.errors()[0]
         name = ".".join(str(part) for part in first["loc"][:2])
         origin = origins.get(name)
-        shown = "***" if name == "sources.hf_token" else repr(first["input"])
+        shown = "***" if name in SECRETS else repr(first["input"])
         raise SettingInvalid(
             f"setting {name} = {shown} is not valid: {first['msg']}",
             param=name,
             why=f"it was set by {origin}" if origin else None,
             hint="gemstead config show --origin",
         ) from exc
+
+
+def _is_list(section: str, key: str) -> bool:
+    return isinstance(getattr(getattr(Settings(), section), key), tuple)
 
 
 def _split(value: Any) -> Any:

@@ -47,7 +47,7 @@ class EngineSettings(Section):
 
 class ServerSettings(Section):
     host: str = "127.0.0.1"
-    """Address to listen on. Anything but loopback is refused until API keys exist."""
+    """Address to listen on. Anything but loopback needs access keys (`gemstead keys create`) and TLS."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8484
     """Port to listen on; 0 takes a free one."""
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 64
@@ -56,6 +56,18 @@ class ServerSettings(Section):
     """Largest request body, images included."""
     drain_s: Annotated[float, Field(ge=0)] = 30.0
     """How long `stop` lets running answers finish."""
+    tls_cert: str | None = None
+    """Certificate with its chain, a PEM file; with `tls_key` the server speaks HTTPS and nothing else."""
+    tls_key: str | None = None
+    """Key of the certificate, a PEM file without a passphrase."""
+    allows_plain_http: bool = False
+    """True: others may reach it without TLS, because a proxy in front does that."""
+    host_names: tuple[str, ...] = ()
+    """Names besides localhost under which it is called; a request for another is refused (DNS rebinding)."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages that may call it from a browser, as origins ("https://chat.example.org"); none, unless named."""
+    max_connections: Annotated[int, Field(ge=1, le=65_536)] = 512
+    """Open connections, half of them at most from one address that is not this machine."""
 
 
 class DoorSettings(Section):
@@ -112,6 +124,38 @@ class PlanSettings(Section):
     """Share of memory the plan leaves to everything else."""
 
 
+class AccessSettings(Section):
+    requires_key: bool | None = None
+    """Whether callers need a key; unset: from the first key on, for good. False is for loopback only."""
+    pepper: SecretStr | None = None
+    """What keys are hashed with, 32 characters or more; unset: a private file in the data folder."""
+
+
+class PolicySettings(Section):
+    file: str | None = None
+    """The rules of who may do what; unset: policy.toml beside gemstead.toml, if there is one."""
+
+
+class OidcSettings(Section):
+    issuer: str | None = None
+    """An identity provider whose tokens open the door, besides keys ("https://login.example.org/realms/main")."""
+    audience: tuple[str, ...] = ()
+    """Names of this service; a token made for none of them is refused."""
+    algorithms: tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...] = (
+        "RS256",
+        "ES256",
+    )
+    """How tokens may be signed."""
+    owner_claim: str = "sub"
+    """The claim that says who asks."""
+    groups_claim: str = "groups"
+    """The claim that lists groups; a path if need be ("realm_access.roles")."""
+    use_groups: tuple[str, ...] = ()
+    """Whose members may ask models; empty: whoever has a token."""
+    admin_groups: tuple[str, ...] = ()
+    """Whose members may change models and read metrics, too."""
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     """How much the server writes to its own log."""
@@ -127,4 +171,7 @@ class Settings(Section):
     responses: ResponsesSettings = ResponsesSettings()
     sources: SourceSettings = SourceSettings()
     plan: PlanSettings = PlanSettings()
+    access: AccessSettings = AccessSettings()
+    policy: PolicySettings = PolicySettings()
+    oidc: OidcSettings = OidcSettings()
     log: LogSettings = LogSettings()

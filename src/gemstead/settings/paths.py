@@ -27,6 +27,16 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data / "engines"
 
     @property
+    def database(self) -> Path:
+        """Keys, limits, evidence."""
+        return self.data / "gemstead.db"
+
+    @property
+    def secrets(self) -> Path:
+        """Private files that open or sign something."""
+        return self.data / "secrets"
+
+    @property
     def servers(self) -> Path:
         """One record per running server, and the private folders of their engines' sockets."""
         return self.state / "servers"

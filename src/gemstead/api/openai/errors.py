@@ -13,6 +13,9 @@ CODES = {
     "name_unknown": "model_not_found",
     "model_missing": "model_not_found",
     "internal": "internal_error",
+    "key_missing": "invalid_api_key",
+    "key_invalid": "invalid_api_key",
+    "quota_exceeded": "rate_limit_exceeded",
 }
 """Where the API has its own word for a code of ours; the others keep theirs."""
 

@@ -1,0 +1,1 @@
+"""The one database: opened, migrated, backed up."""
