@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -17,7 +13,7 @@ from gemstead.app.setup import make_setup, this_machine
 from gemstead.app.tuned import tune_key
 from gemstead.bench.changes import Changes
 from gemstead.bench.tune_figures import FigureLine
-from gemstead.bench.tune_store import TuneEnd, TuneStart, TuneStore, TuneTrial
+from gemstead.bench.tune_store import TuneEnd, TuneStore
 from gemstead.engines.base import Installation
 from gemstead.settings.load import load_settings
 
@@ -45,33 +41,6 @@ def keep(cli: Cli, installation: Installation, winner: Changes) -> TuneEnd:
     end = TuneEnd("s", "2026-11-24T08:00:00+00:00", key, "code-edit", winner, "better", (line,))
     TuneStore(cli.data).append(end)
     return end
-
-
-def test_a_search_that_is_interrupted_goes_on_and_ends_with_a_verdict(cli: Cli) -> None:
-    store = TuneStore(cli.data)
-    ample = cli.argv(*TUNE, "--minutes", "30")  # else it might end by itself first
-    with subprocess.Popen(ample, env=cli.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
-        deadline = time.monotonic() + 120
-        while not any(isinstance(record, TuneTrial) for record in store.read()):
-            assert running.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        engines = psutil.Process(running.pid).children(recursive=True)
-        running.send_signal(signal.SIGINT)
-        running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert psutil.wait_procs(engines, timeout=30)[1] == []
-    done = cli(*TUNE, "--json")
-    assert "going on with" in done.stderr
-    found = json.loads(done.stdout)
-    assert found["schema"] == "gemstead/tune/1"
-    (verdict,) = store.verdicts()
-    assert found["verdict"]["reason"] == verdict.reason
-    assert (verdict.winner is None) == (found["verdict"].get("winner") is None)
-    assert verdict.winner is None or verdict.lines
-    assert len([record for record in store.read() if isinstance(record, TuneStart)]) == 1
-    assert not list((cli.data / "state" / "servers").iterdir())
-    assert "smollm2:135m" in cli("tune", "--show").stdout
 
 
 def test_speculation_guesses_right_in_code_edits_and_leaves_prose_alone(cli: Cli) -> None:
