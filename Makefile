@@ -13,7 +13,7 @@ MODEL  ?= smollm2:135m
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser check unit format docs bench agree overhead matrix schemas points lock clean
+.PHONY: help run test browser check unit format docs bench agree overhead matrix schemas memory points lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ matrix: $(READY) ## Field by dialect by engine, by running it: docs/field-matrix
 
 schemas: $(READY) ## Which JSON schema features an engine holds, by running them: docs/structured-output.md
 	@$(BIN)/python -m benchmarks.schema_suite
+
+memory: $(READY) ## Predicted memory against the engine's report and what it holds, by loading: docs/memory.md
+	@$(BIN)/python -m benchmarks.memory_table --page docs/memory.md
 
 points: $(READY) ## Predicted speed against published points: docs/prediction.md
 	@$(BIN)/python -m benchmarks.check_set --page docs/prediction.md

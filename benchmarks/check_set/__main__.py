@@ -10,6 +10,7 @@ from benchmarks.check_set.compare import report
 from benchmarks.check_set.fit import fit, value_of
 from benchmarks.check_set.points import CheckSet, load_check_set
 from benchmarks.check_set.rules import rules_report
+from benchmarks.pages import with_table
 from gemstead.planner.calibration import Kind
 
 
@@ -32,12 +33,9 @@ def main() -> None:
 
 
 def with_tables(page: str, check_set: CheckSet) -> str:
-    """`page` with fresh tables between each pair of `<!-- NAME -->` and `<!-- end of NAME -->`."""
+    """`page` with fresh tables."""
     for name, table in (("points", report(check_set)), ("advice", rules_report())):
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        before, _, rest = page.partition(begin)
-        _, _, after = rest.partition(end)
-        page = f"{before}{begin}{table}{end}{after}"
+        page = with_table(page, name, table)
     return page
 
 

@@ -142,6 +142,23 @@ def test_a_model_is_measured_and_the_result_kept(cli: Cli) -> None:
     assert not list((cli.data / "state" / "servers").iterdir())
 
 
+def test_the_prompts_that_the_engine_keeps_are_counted_by_its_own_word(cli: Cli) -> None:
+    memory = cli.json(*RUN, "--depths", "256", "--fresh")["run"]["end"]["memory"]
+    assert 0 < memory["kept_bytes"] < memory["pss_bytes"]
+    assert memory["anon_bytes"] + memory["file_bytes"] + memory["shmem_bytes"] == pytest.approx(
+        memory["pss_bytes"], rel=0.01
+    )
+
+
+def test_every_token_of_generated_weights_can_be_seen(cli: Cli) -> None:
+    cli("models", "synth", "gemma4:e2b", "--tiny")
+    flags = ("--context", "2048", "--depths", "64", "--answer-tokens", "24", "--repeats", "2")
+    (point,) = cli.json("bench", "run", "--model", "gemma4:e2b@tiny", *flags)["run"]["points"]
+    for answer in point["answers"]:
+        assert len(answer["itl_s"]) == answer["completion_tokens"] - 1 == 23
+        assert "has_hidden_tokens" not in answer
+
+
 def test_an_interrupted_run_keeps_its_points_and_is_finished_by_the_same_command(cli: Cli) -> None:
     arguments = (*RUN, "--depths", "16,1500")
     store = ResultStore(cli.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
@@ -9,9 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from gemstead.bench.corpus import own_corpus
+from gemstead.bench.memory import read_memory
+from gemstead.bench.stream import Question, ask
+from gemstead.bench.target import Target, open_session
 from gemstead.catalog.gguf import read_gguf
+from gemstead.core.errors import EngineBusy, EngineFailed
 from gemstead.core.plan import Plan
 from gemstead.core.units import MIB
 from gemstead.engines.base import Endpoint, Installation
@@ -68,6 +75,34 @@ def reported_buffers(program: Path, plan: Plan, folder: Path) -> Buffers:
             assert time.monotonic() < give_up_at, f"it is still loading:\n{log.read_text(errors='replace')[-3000:]}"
             time.sleep(0.1)
         return buffers
+
+
+async def answered(folder: Path, prompt: str) -> None:
+    """One answer of the server that `started` runs in `folder`, as soon as it is ready."""
+    headers = {"Authorization": "Bearer only-for-this-test"}
+    target = Target("started", "http://engine", str(folder / "e.sock"), headers)
+    async with asyncio.timeout(START_LIMIT_S), open_session(target) as session:
+        while True:
+            try:
+                await ask(session, target, Question("it", prompt, 2))
+            except (EngineFailed, EngineBusy):
+                await asyncio.sleep(0.2)  # it does not listen yet, or still loads
+            else:
+                return
+
+
+async def test_what_the_process_holds_is_what_was_planned_within_3_percent(
+    llama_server: Path, synthetic_e2b: Path, tmp_path: Path
+) -> None:
+    plan, _ = plan_for(synthetic_e2b, Goal(context_length=8192, num_slots=2, can_use_gpu=False))
+    plan = msgspec.structs.replace(plan, prompt_cache_bytes=0, num_context_checkpoints=0)
+    with started(llama_server, plan, tmp_path) as (process, _):
+        await answered(tmp_path, own_corpus().prompt(420, seed=1))
+        reading = read_memory(process.pid)
+    assert reading is not None
+    # Of the file only what is in memory counts here: other programs may have its pages mapped, too, or none left.
+    held_bytes = (reading.anon_bytes or 0) + (reading.shmem_bytes or 0) + planned(plan, "weights")
+    assert plan.needed_bytes("host") == pytest.approx(held_bytes, rel=0.03)
 
 
 def planned(plan: Plan, name: str) -> int:

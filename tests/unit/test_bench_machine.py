@@ -33,6 +33,13 @@ def test_each_disturbance_is_a_reason_not_to_trust(change: dict[str, object], wo
     assert word in noise.reasons[0]
 
 
+def test_a_core_of_two_speeds_says_nothing_about_work_done_on_a_gpu() -> None:
+    unsteady = msgspec.structs.replace(QUIET, loop_before=LoopTimes(0.002, 0.6), loop_after=LoopTimes(0.003, 0.6))
+    assert len(unsteady.reasons) == 2
+    assert msgspec.structs.replace(unsteady, is_on_gpu=True).is_quiet
+    assert not msgspec.structs.replace(unsteady, is_on_gpu=True, others_share=0.5).is_quiet
+
+
 def test_our_own_work_is_not_noise() -> None:
     before = CpuTimes(0.0, busy_s=10.0, steal_s=1.0, total_s=100.0, own_s=5.0)
     after = CpuTimes(10.0, busy_s=28.0, steal_s=2.0, total_s=120.0, own_s=21.0)
@@ -49,8 +56,13 @@ def test_memory_is_read_as_the_kernel_writes_it(tmp_path: Path) -> None:
     process = tmp_path / "42"
     process.mkdir()
     (process / "status").write_text("Name:\tengine\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nThreads:\t3\n")
-    (process / "smaps_rollup").write_text("0-1 ---p 00000000 00:00 0    [rollup]\nPss:   512 kB\nSwapPss:  8 kB\n")
+    rollup = "0-1 ---p 00000000 00:00 0    [rollup]\nPss:   512 kB\nSwapPss:  8 kB\n"
+    (process / "smaps_rollup").write_text(rollup)
     assert read_memory(42, tmp_path) == MemoryReading(1 << 20, 2 << 20, 512 << 10, 8 << 10)
+    (process / "smaps_rollup").write_text(f"{rollup}Pss_Anon:  300 kB\nPss_File:  200 kB\nPss_Shmem:  12 kB\n")
+    reading = read_memory(42, tmp_path)
+    assert reading is not None
+    assert (reading.anon_bytes, reading.file_bytes, reading.shmem_bytes) == (300 << 10, 200 << 10, 12 << 10)
     assert read_memory(43, tmp_path) is None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gemstead.bench.measures import Answer, j_per_token, measure, meets
+from gemstead.bench.measures import Answer, decode_span_s, j_per_token, measure, meets
 from gemstead.bench.timeline import Stamp, Timeline
 from gemstead.core.types import Timings, Usage
 
@@ -26,7 +26,7 @@ THINKING = Timeline(
         completion_tokens=5,
         cached_tokens=12,
         reasoning_tokens=2,
-        timings=Timings(prefill_tokens=48, prefill_s=0.4, decode_tokens=5, decode_s=1.0),
+        timings=Timings(prefill_tokens=48, prefill_s=0.4, decode_tokens=5, decode_s=0.8),
     ),
     finish_reason="stop",
 )
@@ -110,14 +110,38 @@ HIDDEN = Timeline(
 def test_where_most_tokens_are_hidden_the_rates_are_the_engines_own() -> None:
     answer = measure(HIDDEN)
     assert answer.has_hidden_tokens
-    assert answer.decode_tok_per_s == pytest.approx(64 / 0.73)
+    assert answer.tpot_s == pytest.approx(0.73 / 63)
+    assert answer.decode_tok_per_s == answer.engine_decode_tok_per_s == pytest.approx(63 / 0.73)
     assert answer.prefill_tok_per_s == pytest.approx(151 / 0.05)
+    assert decode_span_s(HIDDEN) == pytest.approx((0.5 - 0.73, 0.5))
 
 
 def test_hidden_tokens_of_an_engine_that_tells_no_times_have_no_rates() -> None:
     assert HIDDEN.usage is not None
     answer = measure(msgspec.structs.replace(HIDDEN, usage=msgspec.structs.replace(HIDDEN.usage, timings=None)))
     assert (answer.tpot_s, answer.prefill_tok_per_s) == (None, None)
+
+
+def test_the_first_text_is_no_first_token_where_hidden_ones_came_before_it() -> None:
+    answer = measure(HIDDEN)
+    assert (answer.ttfr_s, answer.ttft_s) == (0.4, None)
+    at_once = msgspec.structs.replace(HIDDEN, stamps=(Stamp(0.4, "other"), Stamp(0.401, "content"), HIDDEN.stamps[2]))
+    assert measure(at_once).ttft_s == 0.401
+
+
+def test_tokens_that_share_a_chunk_are_not_hidden() -> None:
+    stamps = tuple(Stamp(0.5 + 0.02 * number, "content") for number in range(32))
+    usage = Usage(prompt_tokens=9, completion_tokens=64, timings=Timings(decode_tokens=64, decode_s=0.63))
+    answer = measure(Timeline(0.0, stamps, 1.2, usage))
+    assert not answer.has_hidden_tokens
+    assert answer.tpot_s == pytest.approx(0.62 / 63)
+
+
+def test_an_answer_without_any_text_has_the_engines_rate() -> None:
+    assert HIDDEN.usage is not None
+    answer = measure(msgspec.structs.replace(HIDDEN, stamps=(Stamp(0.4, "other"), Stamp(1.13, "other"))))
+    assert (answer.ttfr_s, answer.ttft_s) == (0.4, None)
+    assert answer.decode_tok_per_s == pytest.approx(63 / 0.73)
 
 
 def test_an_unknown_figure_meets_no_limit() -> None:

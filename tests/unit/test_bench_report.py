@@ -13,11 +13,12 @@ from gemstead.bench.charts import Bar, Group, Point, Series, bar_chart, distribu
 from gemstead.bench.compare import compare_pairs, compare_runs
 from gemstead.bench.load import Request, Shape
 from gemstead.bench.load_summary import Limits, summarise
+from gemstead.bench.measures import Answer
 from gemstead.bench.plots import Published, draw_plots, shown_runs
-from gemstead.bench.predictions import memory_check
+from gemstead.bench.predictions import memory_checks
 from gemstead.bench.report import html_report
-from gemstead.bench.results import LoadRun, Power, gather_runs
-from gemstead.bench.run import cached_prompts
+from gemstead.bench.results import LoadRun, Power, Run, gather_runs
+from gemstead.bench.run import cached_prompts, clock_gap, decode_variation, full_length
 from gemstead.bench.tables import point_figures
 from gemstead.core.figures import Figure
 
@@ -151,19 +152,42 @@ def test_what_was_disturbed_says_so_in_every_chart() -> None:
     assert not any("disturbed" in plot.picture for plot in draw_plots([A], [], []))
 
 
-def test_memory_of_a_model_on_a_gpu_is_held_against_what_the_process_holds_there() -> None:
+def test_our_clock_is_held_against_the_engines() -> None:
+    answers = [Answer(decode_tok_per_s=rate, engine_decode_tok_per_s=20.0) for rate in (18.0, 19.0, 15.0)]
+    assert clock_gap(answers) == pytest.approx(-0.1)
+    assert clock_gap([Answer(decode_tok_per_s=18.0)]) is None
+    hidden = Answer(decode_tok_per_s=9.0, engine_decode_tok_per_s=20.0, has_hidden_tokens=True)
+    assert clock_gap([hidden]) is None
+
+
+def test_answers_that_should_be_alike_and_are_not_are_seen() -> None:
+    assert decode_variation([answer(rate) for rate in (20.0, 20.0, 20.0, 40.0)]) == pytest.approx(0.25)
+    assert decode_variation([answer(20.0), answer(10.0)]) is None
+
+
+def test_generated_weights_are_told_to_say_something_that_can_be_seen() -> None:
+    assert set(full_length("gemma4:e2b-q4_0@synthetic")) - set(full_length("gemma4:e2b-q4_0")) == {"logit_bias"}
+
+
+def on_gpu(**changes: int) -> Run:
     assert A.end is not None
     assert A.end.memory is not None
     assert A.start.prediction is not None
-    memory = msgspec.structs.replace(A.end.memory, gpu_bytes=4 << 30)
     planned = msgspec.structs.replace(A.start.prediction, gpu_bytes=5 << 30)
-    start = msgspec.structs.replace(A.start, prediction=planned)
-    on_gpu = msgspec.structs.replace(A, start=start, end=msgspec.structs.replace(A.end, memory=memory))
-    check = memory_check(on_gpu)
-    assert check is not None
-    assert check.ratio == pytest.approx(1.25)
-    assert memory_check(msgspec.structs.replace(A, start=start)) is None
-    assert "+25.0%" in html_report([on_gpu], [], [], "today")
+    end = msgspec.structs.replace(A.end, memory=msgspec.structs.replace(A.end.memory, **changes))
+    return Run(msgspec.structs.replace(A.start, prediction=planned), A.points, end)
+
+
+def test_memory_of_a_model_on_a_gpu_is_held_against_what_the_process_holds_there() -> None:
+    run = on_gpu(gpu_bytes=4 << 30, kept_bytes=0)
+    assert [(check.place, check.ratio) for check in memory_checks(run)] == [("host", 1.0), ("gpu", 1.25)]
+    assert memory_checks(on_gpu()) == []
+    assert "+25.0%" in html_report([run], [], [], "today")
+
+
+def test_earlier_prompts_that_the_engine_keeps_are_no_error_of_the_plan() -> None:
+    (host,) = memory_checks(on_gpu(pss_bytes=7 << 30, kept_bytes=4 << 30))
+    assert (host.held_bytes, host.planned_bytes) == (3 << 30, 3 << 30)
 
 
 def test_a_load_without_an_answer_has_no_chart() -> None:

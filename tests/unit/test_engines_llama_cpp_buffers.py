@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gemstead.core.units import MIB
-from gemstead.engines.llama_cpp_buffers import Buffers, read_buffers
+from gemstead.engines.llama_cpp_buffers import Buffers, read_buffers, read_kept_bytes
 
 GEMMA4_LOG = """\
 0.01.196.127 I llama_model_loader: Dumping metadata keys/values. Note: KV overrides do not apply in this output.
@@ -25,6 +25,25 @@ llama_context:        CPU  output buffer size =     0.19 MiB
 llama_kv_cache:        CPU KV buffer size =    90.00 MiB
 sched_reserve:        CPU compute buffer size =    17.51 MiB
 """
+
+
+KEPT_LOG = """\
+0.06.075.553 I srv        update:  - cache state: 0 prompts, 0.000 MiB (limits: 8192.000 MiB, 32768 tokens, 858993 est)
+0.06.075.606 I slot   operator(): id  0 | task 0 | new prompt, n_ctx_slot = 32768, n_keep = 0, task.n_tokens = 5
+0.06.099.499 I slot create_check: id  0 | task 0 | created context checkpoint 1 of 32 (pos_min = 0, pos_max = 0, n_tok\
+ens = 1, size = 0.250 MiB)
+0.09.075.553 I srv        update:  - cache state: 1 prompts, 100.500 MiB (limits: 8192.000 MiB, 32768 tokens, 858 est)
+0.09.075.606 I slot   operator(): id  0 | task 9 | new prompt, n_ctx_slot = 32768, n_keep = 0, task.n_tokens = 500
+0.09.099.499 I slot create_check: id  0 | task 9 | created context checkpoint 1 of 32 (pos_min = 0, pos_max = 99, n_to\
+kens = 100, size = 20.000 MiB)
+0.09.199.499 I slot create_check: id  0 | task 9 | created context checkpoint 2 of 32 (pos_min = 0, pos_max = 499, n_to\
+kens = 500, size = 30.000 MiB)
+"""
+
+
+def test_kept_are_the_cached_prompts_and_the_checkpoints_of_the_last_one() -> None:
+    assert read_kept_bytes(KEPT_LOG) == round(150.5 * MIB)
+    assert read_kept_bytes(GEMMA4_LOG) == 0
 
 
 def test_every_buffer_of_a_sliding_window_model_is_read() -> None:

@@ -11,7 +11,14 @@ from gemstead.catalog.tensors import ple_bytes, tensor_table
 from gemstead.core.plan import MemoryPart, Place
 from gemstead.core.shapes import LayerShape, ModelShape
 from gemstead.core.units import MIB
-from gemstead.planner.buffers import COMPUTE_ERROR, compute_buffer_bytes, output_buffer_bytes, runtime_bytes
+from gemstead.planner.buffers import (
+    COMPUTE_ERROR,
+    GPU_COMPUTE_ERROR,
+    compute_buffer_bytes,
+    input_buffer_bytes,
+    output_buffer_bytes,
+    runtime_bytes,
+)
 from gemstead.planner.candidate import Candidate, Goal, find_weights
 from gemstead.planner.kv_cache import kv_cells
 from gemstead.planner.memory import CPU_ONLY, Placement, memory_parts, place_weights
@@ -58,6 +65,48 @@ def test_compute_buffer_is_within_its_error_bar(
     assert abs(predicted - logged) <= COMPUTE_ERROR * predicted
     if model in {"e2b", "12b", "smollm2", "gemma3"}:
         assert round(predicted, 2) == pytest.approx(logged, abs=0.021)
+
+
+# (model, context, MiB of the compute buffers on the card and on the host): llama-server on an H100 with CUDA, one slot
+ON_H100 = [
+    ("e2b", 32_768, 146.52, 56.52),
+    ("26b-a4b", 4096, 145.52, 16.52),
+    ("26b-a4b", 32_768, 173.52, 44.52),
+    ("31b", 4096, 184.52, 26.52),
+    ("31b", 32_768, 212.52, 54.52),
+]
+
+
+@pytest.mark.parametrize(("model", "context", "on_card", "on_host"), ON_H100)
+def test_buffers_beside_a_gpu_are_what_was_logged_there(
+    model: str, context: int, on_card: float, on_host: float
+) -> None:
+    cells = kv_cells(SHAPES[model], context, 1)
+    assert round(input_buffer_bytes(SHAPES[model], cells, 512) / MIB, 2) == pytest.approx(on_host, abs=0.011)
+    predicted = compute_buffer_bytes(SHAPES[model], cells, 1, 512) / MIB
+    assert abs(predicted - on_card) <= GPU_COMPUTE_ERROR * predicted
+
+
+# (model, context, MiB by nvidia-smi and of host memory) after prompts of 4,000 tokens on an H100, Q4_0, nothing kept
+HELD_ON_H100 = [("e2b", 2492, 2291), ("26b-a4b", 15_750, 1401), ("31b", 21_734, 1987)]
+
+
+@pytest.mark.parametrize(("model", "on_card", "on_host"), HELD_ON_H100)
+def test_memory_on_a_gpu_and_beside_it_is_near_what_was_held(model: str, on_card: float, on_host: float) -> None:
+    shape = GEMMA4_SHAPES[model]
+    candidate = Candidate(f"gemma4:{model}", "Q4_0", shape, mix="ggml-org/Q4_0")
+    parts = parts_of(candidate, context=32_768, placement=Placement(shape.num_layers + 1))
+    assert total(parts, "gpu") / MIB == pytest.approx(on_card, rel=0.03)
+    assert total(parts, "host") / MIB == pytest.approx(on_host, rel=0.06)
+
+
+def test_layers_that_stay_behind_need_the_whole_graph_on_the_host() -> None:
+    def buffer(gpu_layers: int) -> int:
+        parts = parts_of(placement=Placement(gpu_layers))
+        return total(tuple(part for part in parts if part.name == "compute_buffer"), "host")
+
+    everything = GEMMA4_SHAPES["e2b"].num_layers + 1
+    assert buffer(everything) < buffer(everything - 1) == buffer(0)
 
 
 def test_outputs_are_one_row_of_logits_per_slot() -> None:

@@ -181,6 +181,14 @@ def test_a_download_larger_than_the_disk_is_warned_about() -> None:
     assert make_plan(here, machine(16, disk=Disk("/data", 1 * GIB))).warnings == ()
 
 
+def test_a_card_keeps_no_checkpoints_on_the_host() -> None:
+    plan = make_plan(E2B, machine(64, gpu(24)), Goal(context_length=8192))
+    assert plan.needed_bytes("gpu") > 0
+    assert (plan.prompt_cache_bytes, plan.num_context_checkpoints) == (8 * GIB, 0)
+    shared = make_plan(E2B, machine(64, gpu(48, is_unified_memory=True)), Goal(context_length=8192))
+    assert shared.num_context_checkpoints == 8
+
+
 def test_later_caches_live_on_what_is_left() -> None:
     goal = Goal(context_length=8192)
     roomy, tight = make_plan(E2B, machine(64), goal), make_plan(E2B, machine(4), goal)

@@ -21,7 +21,6 @@ from gemstead.bench.llama_benchy import (
 )
 from gemstead.bench.measures import Answer, measure
 from gemstead.bench.peer_program import PeerSpeeds, run_peer
-from gemstead.bench.run import FULL_LENGTH
 from gemstead.core.errors import EngineFailed, EngineRefused, RequestInvalid, ToolMissing
 
 SHORT_PROMPT_TOKENS = 32
@@ -40,8 +39,8 @@ def llama_bench_peer(named: Path | None) -> Peer:
 
     async def pair(scene: Scene, _number: int) -> Pair:
         # An idle engine takes no time from llama-bench, which runs while it waits.
-        long = measure(await scene.asker.ask(PREFILL_TOKENS, 2, FULL_LENGTH))
-        short = measure(await scene.asker.ask(SHORT_PROMPT_TOKENS, DECODE_TOKENS, FULL_LENGTH))
+        long = measure(await scene.asker.ask(PREFILL_TOKENS, 2))
+        short = measure(await scene.asker.ask(SHORT_PROMPT_TOKENS, DECODE_TOKENS))
         program = named or scene.installation.program.with_name("llama-bench")
         if not program.is_file():
             theirs = _speeds(long.engine_prefill_tok_per_s, short.engine_decode_tok_per_s)
@@ -64,7 +63,7 @@ def llama_benchy_peer(python: Path | None, environ: Mapping[str, str]) -> Peer:
     interpreter = python.absolute()
 
     async def ours(scene: Scene) -> PeerSpeeds:
-        answer = measure(await scene.asker.ask(PREFILL_TOKENS, DECODE_TOKENS, FULL_LENGTH))
+        answer = measure(await scene.asker.ask(PREFILL_TOKENS, DECODE_TOKENS))
         return _by_the_clock(answer, answer)
 
     async def pair(scene: Scene, number: int) -> Pair:

@@ -14,7 +14,7 @@ from gemstead.bench.changes import Changes
 from gemstead.bench.compare import Comparison, compare_pairs
 from gemstead.bench.corpus import own_corpus
 from gemstead.bench.measures import Answer, measure
-from gemstead.bench.run import FULL_LENGTH, Asker
+from gemstead.bench.run import Asker
 from gemstead.bench.target import open_session
 from gemstead.core.errors import DoesNotFit, NameUnknown, RequestInvalid
 from gemstead.core.plan import KvCacheDtype, Speculation
@@ -96,7 +96,7 @@ async def _pairs(
     task = f"pairs at {length} tokens"
     for number in range(1, repeats + 1):
         for side in (0, 1) if number % 2 else (1, 0):
-            timeline = await askers[side].ask(length, answer_tokens, FULL_LENGTH)
+            timeline = await askers[side].ask(length, answer_tokens)
             answers[side].append(measure(timeline))
         setup.progress(ProgressEvent(task, number, repeats, "steps", is_done=number == repeats))
     return answers

@@ -9,7 +9,7 @@ import msgspec
 
 from gemstead import __version__
 from gemstead.app.bench_engine import BenchEngine, opened_engine
-from gemstead.app.bench_subject import prediction_of, subject_of
+from gemstead.app.bench_subject import is_on_gpu, prediction_of, subject_of
 from gemstead.app.choose import choose, provide_choice
 from gemstead.app.setup import Setup, ensure_engine, goal_of, this_machine
 from gemstead.app.synthesize import DEFAULT_QUANT, generated_candidate, generated_name, synthesize
@@ -18,7 +18,14 @@ from gemstead.bench.measures import Answer
 from gemstead.bench.memory import MemoryReading, peak_of, read_memory
 from gemstead.bench.noise import Noise, noise_between, read_cpu_times, read_load, time_loop
 from gemstead.bench.results import Power, Protocol, Run, RunEnd, RunPoint, RunStart, Subject
-from gemstead.bench.run import cached_prompts, measure_engine
+from gemstead.bench.run import (
+    MAX_ANSWER_VARIATION,
+    MAX_CLOCK_GAP,
+    cached_prompts,
+    clock_gap,
+    decode_variation,
+    measure_engine,
+)
 from gemstead.bench.store import ResultStore, new_run_id
 from gemstead.catalog.manifests import now_utc
 from gemstead.core.errors import DoesNotFit, RequestInvalid
@@ -26,6 +33,7 @@ from gemstead.core.figures import Figure
 from gemstead.core.plan import Plan
 from gemstead.core.progress import ProgressEvent
 from gemstead.engines.base import Installation
+from gemstead.engines.llama_cpp_buffers import read_kept_bytes
 from gemstead.hardware.nvidia import held_gpu_bytes
 from gemstead.hardware.snapshot import Machine
 from gemstead.planner.plan import make_plan
@@ -109,7 +117,8 @@ class _Bench:
             before = read_cpu_times([engine.pid])
             memory, idle_w = await self._measure(run, engine, meter)
             after = read_cpu_times([engine.pid])
-        noise = noise_between(before, after, (loop, await asyncio.to_thread(time_loop)), load)
+        loops = (loop, await asyncio.to_thread(time_loop))
+        noise = noise_between(before, after, loops, load, is_on_gpu=is_on_gpu(plan))
         power = Power(meter.sources, idle_w, assumed_power(self._asked, self._machine))
         end = self._end(run, engine, memory, power, noise)
         self._store.append(msgspec.structs.replace(end, vram_bytes=meter.vram_bytes))
@@ -150,17 +159,28 @@ class _Bench:
             engine.target, engine.plan.model, protocol, lengths, meter, on_point=on_point, on_answer=on_answer
         )
         memory = peak_of(reading for reading in readings if reading is not None)
-        if memory is not None and run.start.prediction is not None and run.start.prediction.gpu_bytes:
-            memory = msgspec.structs.replace(memory, gpu_bytes=held_gpu_bytes(engine.pid))
+        if memory is not None:
+            kept_bytes = read_kept_bytes(engine.log.path.read_text(encoding="utf-8", errors="replace"))
+            gpu_bytes = held_gpu_bytes(engine.pid) if engine.plan.needed_bytes("gpu") else None
+            memory = msgspec.structs.replace(memory, kept_bytes=kept_bytes, gpu_bytes=gpu_bytes)
         return memory, idle_w
 
     def _end(self, run: Run, engine: BenchEngine, memory: MemoryReading | None, power: Power, noise: Noise) -> RunEnd:
-        warnings = tuple(
-            f"{num} of {len(point.answers)} prompts of {point.prompt_tokens} tokens came partly from a cache"
-            for point in self._store.find_run(run.start.run).points
-            if (num := cached_prompts(point.prompt_tokens, point.answers))
-        )
+        points = self._store.find_run(run.start.run).points
+        warnings = tuple(warning for point in points for warning in _warnings(point))
         return RunEnd(run.start.run, now_utc(), engine.load_s, memory, power, noise, warnings=warnings)
+
+
+def _warnings(point: RunPoint) -> Iterator[str]:
+    """Why not to believe the answers of one prompt length."""
+    if num := cached_prompts(point.prompt_tokens, point.answers):
+        yield f"{num} of {len(point.answers)} prompts of {point.prompt_tokens} tokens came partly from a cache"
+    gap = clock_gap(point.answers)
+    if gap is not None and abs(gap) > MAX_CLOCK_GAP:
+        yield f"decode at {point.prompt_tokens} tokens is {gap:+.0%} off the engine's own clock"
+    variation = decode_variation(point.answers)
+    if variation is not None and variation > MAX_ANSWER_VARIATION:
+        yield f"decode at {point.prompt_tokens} tokens varies by {variation:.0%} from answer to answer"
 
 
 def protocol_of(asked: Asked, plan: Plan) -> Protocol:

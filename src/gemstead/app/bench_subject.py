@@ -35,6 +35,13 @@ def subject_of(setup: Setup, plan: Plan, installation: Installation, machine: Ma
     )
 
 
+def is_on_gpu(plan: Plan) -> bool:
+    """Whether a GPU of its own memory computes all layers: then no layer's KV cache is on the host."""
+    return plan.needed_bytes("gpu") > 0 and not any(
+        part.name == "kv_cache" and part.place == "host" for part in plan.memory
+    )
+
+
 def prediction_of(plan: Plan) -> Prediction:
     """What the plan says, to be held against what is measured; for a plan without corrections by earlier results."""
     speed = plan.speed

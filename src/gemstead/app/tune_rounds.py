@@ -11,6 +11,7 @@ from itertools import count
 import msgspec
 
 from gemstead.app.bench_engine import BenchEngine, opened_engine
+from gemstead.app.bench_subject import is_on_gpu
 from gemstead.app.setup import Setup
 from gemstead.bench.changes import Changes
 from gemstead.bench.corpus import own_corpus
@@ -18,7 +19,7 @@ from gemstead.bench.edit_task import STOP, edit_prompt
 from gemstead.bench.measures import measure
 from gemstead.bench.memory import read_memory
 from gemstead.bench.noise import noise_between, read_cpu_times, read_load, time_loop
-from gemstead.bench.run import FULL_LENGTH
+from gemstead.bench.run import full_length
 from gemstead.bench.stream import Question, ask
 from gemstead.bench.tables import prefill_of
 from gemstead.bench.target import open_session
@@ -66,7 +67,8 @@ class Rounds:
             before = read_cpu_times([engine.pid for engine in engines])
             pairs = [await self._pair(engines, number, num_pairs) for number in range(num_pairs)]
             after = read_cpu_times([engine.pid for engine in engines])
-        noise = noise_between(before, after, (loop, await asyncio.to_thread(time_loop)), load)
+        loops = (loop, await asyncio.to_thread(time_loop))
+        noise = noise_between(before, after, loops, load, is_on_gpu=is_on_gpu(self._plan))
         return pairs, tuple(noise.reasons)
 
     async def _pair(self, engines: tuple[BenchEngine, BenchEngine], number: int, total: int) -> Pair:
@@ -95,7 +97,7 @@ class Rounds:
 
     def _prose(self, seed: int, num_words: int, num_tokens: int) -> Question:
         prompt = own_corpus().prompt(num_words, seed)
-        return Question(self._plan.model, prompt, num_tokens, {**FULL_LENGTH, **UNCACHED})
+        return Question(self._plan.model, prompt, num_tokens, {**full_length(self._plan.model), **UNCACHED})
 
     def _edit(self, seed: int) -> Question:
         return Question(self._plan.model, edit_prompt(seed), EDIT_TOKENS, {"stop": [STOP], **UNCACHED}, is_raw=True)

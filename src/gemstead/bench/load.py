@@ -140,7 +140,7 @@ class _Level:
         self._num_in_flight += 1
         try:
             async with asyncio.timeout(shape.answer_limit_s):
-                timeline = await self._asker.ask(shape.prompt_tokens, shape.answer_tokens)
+                timeline = await self._asker.ask(shape.prompt_tokens, shape.answer_tokens, is_full_length=False)
         except GemsteadError as exc:
             self._note(Request(user, due_s, self._now_s(), failure=exc.code))
             return True

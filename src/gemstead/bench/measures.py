@@ -13,12 +13,15 @@ import msgspec
 
 from gemstead.bench.timeline import Kind, Timeline
 
+_LEAST_COVERED = 0.95
+_LEAST_SEEN_UNTIMED = 0.5
+
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """One answer, measured. `prefill_tokens` are those the engine really evaluated; `itl_s` each gap between tokens.
 
     `prefill_j` and `decode_j` are the energy before and after the first token, where a meter ran.
-    `has_hidden_tokens`: most tokens came without text, so that `tpot_s` and the rates are the engine's own, if it told.
+    `has_hidden_tokens`: tokens came without text, so that `tpot_s` and the rates are the engine's own, if it told.
     """
 
     prompt_tokens: int | None = None
@@ -59,7 +62,7 @@ def measure(timeline: Timeline) -> Answer:
         tpot_s=tpot,
         decode_tok_per_s=1 / tpot if tpot else None,
         prefill_tok_per_s=prefill_tok_per_s(timeline),
-        engine_decode_tok_per_s=_rate(timings.decode_tokens, timings.decode_s) if timings else None,
+        engine_decode_tok_per_s=_engine_decode_tok_per_s(timeline),
         engine_prefill_tok_per_s=_rate(timings.prefill_tokens, timings.prefill_s) if timings else None,
         itl_s=itl_s(timeline),
         has_hidden_tokens=has_hidden_tokens(timeline),
@@ -72,31 +75,53 @@ def ttfr_s(timeline: Timeline) -> float | None:
 
 
 def ttft_s(timeline: Timeline, kind: Kind = "content") -> float | None:
-    """Sent to the first token of the answer; with `reasoning`, to the first token of the thinking."""
-    return next((stamp.at_s for stamp in timeline.stamps if stamp.kind == kind), None)
+    """Sent to the first token of the answer; with `reasoning`, to the first token of the thinking.
+
+    None where tokens are hidden and the first text came later than the first chunk: it was not the first token then.
+    """
+    at_s = next((stamp.at_s for stamp in timeline.stamps if stamp.kind == kind), None)
+    if at_s is None or not has_hidden_tokens(timeline):
+        return at_s
+    tpot = tpot_s(timeline)
+    is_at_once = tpot is not None and timeline.token_times_s[0] - timeline.stamps[0].at_s < tpot
+    return at_s if is_at_once else None
 
 
 def has_hidden_tokens(timeline: Timeline) -> bool:
-    """Whether fewer than half of the tokens came as text: the first and the last that did say little of the rest.
+    """Whether tokens came without text, so many of them at the ends that the text covers too little of the decoding.
 
-    Generated weights answer with control tokens and halves of characters, which an engine keeps to itself.
+    Control tokens and halves of characters are what an engine keeps to itself; generated weights answer with little
+    else. Too little is less than 95 % of the engine's own decode time; where it tells none, half of the tokens.
     """
-    usage = timeline.usage
-    return usage is not None and 2 * len(timeline.token_times_s) < usage.completion_tokens
+    usage, times = timeline.usage, timeline.token_times_s
+    if usage is None or len(times) >= usage.completion_tokens:
+        return False
+    if usage.timings is None or not usage.timings.decode_s:
+        return len(times) < _LEAST_SEEN_UNTIMED * usage.completion_tokens
+    return not times or times[-1] - times[0] < _LEAST_COVERED * usage.timings.decode_s
+
+
+def decode_span_s(timeline: Timeline) -> tuple[float, float] | None:
+    """From the first token to the last, in seconds after sending; None with fewer than two.
+
+    Where tokens are hidden: the engine's own decode time, counted back from the last chunk; None if it does not tell.
+    """
+    times = timeline.token_times_s
+    if has_hidden_tokens(timeline):
+        timings = timeline.usage.timings if timeline.usage else None
+        if timings is None or not timings.decode_s or not timeline.stamps:
+            return None
+        end_s = timeline.stamps[-1].at_s
+        return end_s - timings.decode_s, end_s
+    return (times[0], times[-1]) if len(times) >= 2 and times[-1] > times[0] else None
 
 
 def tpot_s(timeline: Timeline) -> float | None:
-    """(last token - first token of any kind) / (completion_tokens - 1); None with fewer than two tokens.
-
-    Where most tokens are hidden: the engine's own decode time over its tokens; None if it does not tell.
-    """
-    times, usage = timeline.token_times_s, timeline.usage
-    if usage is not None and has_hidden_tokens(timeline):
-        rate = _rate(usage.timings.decode_tokens, usage.timings.decode_s) if usage.timings else None
-        return 1 / rate if rate else None
-    if usage is None or usage.completion_tokens < 2 or len(times) < 2 or times[-1] <= times[0]:
+    """Seconds of `decode_span_s` / (completion_tokens - 1); None with fewer than two tokens."""
+    span, usage = decode_span_s(timeline), timeline.usage
+    if span is None or usage is None or usage.completion_tokens < 2:
         return None
-    return (times[-1] - times[0]) / (usage.completion_tokens - 1)
+    return (span[1] - span[0]) / (usage.completion_tokens - 1)
 
 
 def itl_s(timeline: Timeline) -> tuple[float, ...]:
@@ -108,7 +133,7 @@ def itl_s(timeline: Timeline) -> tuple[float, ...]:
 def prefill_tok_per_s(timeline: Timeline) -> float | None:
     """Uncached prompt tokens / time to the first token of any kind: prefill, and whatever else a user waits for.
 
-    Where most tokens are hidden: the engine's own prefill time instead; None if it does not tell.
+    Where tokens are hidden: the engine's own prefill time instead; None if it does not tell.
     """
     times = timeline.token_times_s
     if has_hidden_tokens(timeline):
@@ -145,6 +170,14 @@ def _prefill_tokens(timeline: Timeline) -> int | None:
     if usage.timings is not None and usage.timings.prefill_tokens is not None:
         return usage.timings.prefill_tokens
     return None if usage.cached_tokens is None else usage.prompt_tokens - usage.cached_tokens
+
+
+def _engine_decode_tok_per_s(timeline: Timeline) -> float | None:
+    """By the engine's clock, over the tokens after the first: that one comes out of the prefill."""
+    timings = timeline.usage.timings if timeline.usage else None
+    if timings is None or not timings.decode_tokens:
+        return None
+    return _rate(timings.decode_tokens - 1, timings.decode_s)
 
 
 def _rate(num_tokens: int | None, seconds: float | None) -> float | None:

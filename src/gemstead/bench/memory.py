@@ -18,8 +18,10 @@ PROC = Path("/proc")
 class MemoryReading(msgspec.Struct, frozen=True):
     """`rss_bytes` counts every page in memory, mapped weights included; `pss_bytes` shares common pages out.
 
-    `peak_rss_bytes` is the highest RSS of the process so far. None: the system does not say. `swap_bytes`: pushed out.
-    `gpu_bytes` is what it holds on graphics cards; weights that are there stay mapped in RSS and PSS as well.
+    PSS by kind: `anon_bytes` its own, `shmem_bytes` shared memory (a GPU driver's pinned buffers), `file_bytes` pages
+    of mapped files, which the system may drop and read again. `kept_bytes` of its own are earlier prompts that it keeps
+    in case they go on, as it says itself. `peak_rss_bytes` is the highest RSS of the process so far, `swap_bytes` what
+    was pushed out, `gpu_bytes` what it holds on graphics cards. None: nobody says.
     """
 
     rss_bytes: int
@@ -27,13 +29,28 @@ class MemoryReading(msgspec.Struct, frozen=True):
     pss_bytes: int | None = None
     swap_bytes: int | None = None
     gpu_bytes: int | None = None
+    anon_bytes: int | None = None
+    file_bytes: int | None = None
+    shmem_bytes: int | None = None
+    kept_bytes: int | None = None
+
+
+_ROLLUP = {
+    "pss_bytes": "Pss",
+    "swap_bytes": "SwapPss",
+    "anon_bytes": "Pss_Anon",
+    "file_bytes": "Pss_File",
+    "shmem_bytes": "Pss_Shmem",
+}
+"""The last three since Linux 5.9."""
 
 
 def read_memory(pid: int, proc: Path = PROC) -> MemoryReading | None:
     """Now. None once the process is gone. The rollup walks all pages of a large process: not for every token."""
     status, rollup = _fields(proc / str(pid) / "status"), _fields(proc / str(pid) / "smaps_rollup")
     if "VmRSS" in status:
-        return MemoryReading(status["VmRSS"], status.get("VmHWM"), rollup.get("Pss"), rollup.get("SwapPss"))
+        by_kind = {field: rollup.get(name) for field, name in _ROLLUP.items()}
+        return MemoryReading(status["VmRSS"], status.get("VmHWM"), **by_kind)
     return _read_elsewhere(pid) if not proc.is_dir() else None
 
 
@@ -42,13 +59,8 @@ def peak_of(readings: Iterable[MemoryReading]) -> MemoryReading | None:
     seen = list(readings)
     if not seen:
         return None
-    return MemoryReading(
-        rss_bytes=max(one.rss_bytes for one in seen),
-        peak_rss_bytes=_highest(one.peak_rss_bytes for one in seen),
-        pss_bytes=_highest(one.pss_bytes for one in seen),
-        swap_bytes=_highest(one.swap_bytes for one in seen),
-        gpu_bytes=_highest(one.gpu_bytes for one in seen),
-    )
+    highest = {name: _highest(getattr(one, name) for one in seen) for name in MemoryReading.__struct_fields__}
+    return msgspec.convert(highest, MemoryReading)
 
 
 def _highest(values: Iterable[int | None]) -> int | None:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from gemstead.bench.charts import Bar, Group, Point, Series, bar_chart, distribution, line_chart
-from gemstead.bench.predictions import memory_check, speed_checks
+from gemstead.bench.predictions import memory_checks, speed_checks
 from gemstead.bench.results import LoadLevel, LoadRun, Run, RunPoint
 from gemstead.bench.spread import Spread
 from gemstead.bench.tables import PointFigures, point_figures
@@ -163,10 +163,10 @@ def _gaps(named: _Named) -> Iterable[Plot]:
 def _memory(named: _Named) -> Iterable[Plot]:
     groups = []
     for name, run in named:
-        if (check := memory_check(run)) is not None:
-            where = "on the GPU" if check.is_on_gpu else "PSS"
+        for check in memory_checks(run):
+            where = f"{name}, GPU" if check.place == "gpu" else name
             predicted = Bar("predicted", check.planned_bytes / GIB, PREDICTED)
-            groups.append(Group(name, (predicted, Bar(f"measured ({where})", check.held_bytes / GIB, MEASURED))))
+            groups.append(Group(where, (predicted, Bar("measured", check.held_bytes / GIB, MEASURED))))
     if groups:
         yield Plot("memory", "memory", bar_chart("Memory, predicted and measured", "GiB", groups))
 

@@ -8,6 +8,7 @@ from gemstead.bench.results import Run
 from gemstead.bench.spread import spread_of
 from gemstead.bench.tables import prefill_of
 from gemstead.core.figures import Figure
+from gemstead.core.plan import Place
 
 MAX_LENGTH_RATIO = 2.0
 """Between the prompt length predicted for and the one measured: beyond, they are not held against each other."""
@@ -52,11 +53,13 @@ def speed_checks(run: Run) -> list[SpeedCheck]:
 
 
 class MemoryCheck(msgspec.Struct, frozen=True):
-    """`held_bytes` is PSS; where the weights are on a GPU, what the engine's process holds there."""
+    """One place. On the host `held_bytes` is PSS, less the earlier prompts that the engine keeps: no plan counts them
+    among what is needed, they fill what is left over, to a bound.
+    """
 
+    place: Place
     planned_bytes: int
     held_bytes: int
-    is_on_gpu: bool
 
     @property
     def ratio(self) -> float:
@@ -64,11 +67,16 @@ class MemoryCheck(msgspec.Struct, frozen=True):
         return self.planned_bytes / self.held_bytes
 
 
-def memory_check(run: Run) -> MemoryCheck | None:
-    """None where one of the two is not known."""
+def memory_checks(run: Run) -> list[MemoryCheck]:
+    """The host's memory and the GPUs', as far as both plan and measurement are known."""
     memory, planned = run.end.memory if run.end else None, run.start.prediction
     if memory is None or planned is None:
-        return None
-    if planned.gpu_bytes:
-        return MemoryCheck(planned.gpu_bytes, memory.gpu_bytes, True) if memory.gpu_bytes else None
-    return MemoryCheck(planned.needed_bytes, memory.pss_bytes, False) if memory.pss_bytes else None
+        return []
+    checks = []
+    # Runs stored before the engine's own word was kept say nothing about the host where prompts went through a GPU.
+    if memory.pss_bytes and (memory.kept_bytes is not None or not planned.gpu_bytes):
+        held_bytes = memory.pss_bytes - (memory.kept_bytes or 0)
+        checks.append(MemoryCheck("host", planned.needed_bytes, held_bytes))
+    if planned.gpu_bytes and memory.gpu_bytes:
+        checks.append(MemoryCheck("gpu", planned.gpu_bytes, memory.gpu_bytes))
+    return checks

@@ -11,7 +11,7 @@ import msgspec
 
 from gemstead.bench.load_summary import quantiles
 from gemstead.bench.plots import Plot, Published, Section, draw_plots, level_name, run_names, shown_runs, usual_point
-from gemstead.bench.predictions import SpeedCheck, memory_check, speed_checks
+from gemstead.bench.predictions import SpeedCheck, memory_checks, speed_checks
 from gemstead.bench.quality_figures import loss_in_words
 from gemstead.bench.quality_results import QualityRun
 from gemstead.bench.quality_tables import QUALITY_HEADERS, quality_row
@@ -135,15 +135,14 @@ def _bar_verdict(run: Run, check: SpeedCheck) -> str:
 def _memory(runs: Sequence[Run]) -> Iterable[str]:
     rows = []
     for run in runs:
-        check, memory = memory_check(run), run.end.memory if run.end else None
-        if check is None or memory is None:
-            continue
-        name = f"{run.start.subject.model} ({run.start.run[-4:]}){', GPU' if check.is_on_gpu else ''}"
-        peak = format_bytes(memory.peak_rss_bytes) if memory.peak_rss_bytes else ""
-        sizes = (format_bytes(check.planned_bytes), format_bytes(check.held_bytes), peak)
-        rows.append((name, *sizes, f"{check.ratio - 1:+.1%}"))
+        memory = run.end.memory if run.end else None
+        peak = format_bytes(memory.peak_rss_bytes) if memory and memory.peak_rss_bytes else ""
+        for check in memory_checks(run):
+            name = f"{run.start.subject.model} ({run.start.run[-4:]})"
+            sizes = (format_bytes(check.planned_bytes), format_bytes(check.held_bytes))
+            rows.append((name, check.place, *sizes, f"{check.ratio - 1:+.1%}", peak if check.place == "host" else ""))
     if rows:
-        yield _table(("run", "planned", "held (PSS, or on the GPU)", "peak RSS", "plan over held"), rows)
+        yield _table(("run", "place", "planned", "held (host: PSS)", "plan over held", "peak RSS"), rows)
 
 
 def _run(run: Run) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -12,8 +13,9 @@ import msgspec
 
 from gemstead.bench.corpus import Corpus, own_corpus
 from gemstead.bench.energy import Meter
-from gemstead.bench.measures import Answer, measure
+from gemstead.bench.measures import Answer, decode_span_s, measure
 from gemstead.bench.results import Protocol
+from gemstead.bench.spread import spread_of
 from gemstead.bench.stream import Question, ask
 from gemstead.bench.target import Target, open_session
 from gemstead.bench.timeline import Timeline
@@ -26,9 +28,23 @@ WARM_UP_WORDS = 64
 IDLE_S = 2.0
 MIN_UNCACHED_SHARE = 0.9
 """Below it an engine took part of a prompt from a cache: its prefill rate says little."""
+MAX_CLOCK_GAP = 0.05
+"""Between our decode rate and the engine's own: beyond, something held the tokens up on their way."""
+MAX_ANSWER_VARIATION = 0.1
+"""The quartiles' distance of the decode rate over its median, of answers that should be alike."""
 
-FULL_LENGTH = {"ignore_eos": True}
+_FULL_LENGTH: dict[str, Any] = {"ignore_eos": True}
 """llama-server goes on past the end of the text, so that every answer has the tokens asked for."""
+
+_READABLE: dict[str, Any] = {"logit_bias": [[" the", 100]]}
+"""A bias no other token can make up for: Gemma 4's logits end at 30. It costs no time to speak of."""
+
+
+def full_length(model: str) -> dict[str, Any]:
+    """What makes an answer as long as asked for, and one that can be seen: generated weights mostly pick tokens that
+    the engine keeps to itself, so that they are told to say a word instead. The work for a token stays the same."""
+    is_generated = model.endswith(("@synthetic", "@tiny"))
+    return _FULL_LENGTH | _READABLE if is_generated else _FULL_LENGTH
 
 
 class Asker:
@@ -52,10 +68,13 @@ class Asker:
         if long > short:
             self.tokens_per_word = (long - short) / (3 * WARM_UP_WORDS)
 
-    async def ask(self, prompt_tokens: int, answer_tokens: int, extra: dict[str, Any] | None = None) -> Timeline:
-        """A prompt whose text has about `prompt_tokens`; the template comes on top. Raises: as `stream.ask`."""
+    async def ask(self, prompt_tokens: int, answer_tokens: int, *, is_full_length: bool = True) -> Timeline:
+        """A prompt whose text has about `prompt_tokens`; the template comes on top.
+
+        `is_full_length`: the answer has `answer_tokens`, where the engine can be told so. Raises: as `stream.ask`.
+        """
         num_words = max(1, round(prompt_tokens / self.tokens_per_word))
-        return await self._send(num_words, answer_tokens, extra or {})
+        return await self._send(num_words, answer_tokens, full_length(self._model) if is_full_length else {})
 
     async def _prompt_tokens(self, num_words: int) -> int:
         timeline = await self._send(num_words, 8, {})
@@ -97,7 +116,7 @@ async def measure_engine(
         for length in sorted(lengths):
             answers = []
             for _ in range(protocol.repeats):
-                timeline = await asker.ask(length, protocol.answer_tokens, FULL_LENGTH)
+                timeline = await asker.ask(length, protocol.answer_tokens)
                 await meter.settle()
                 answers.append(with_energy(timeline, meter))
                 num_done += 1
@@ -108,14 +127,14 @@ async def measure_engine(
 
 def with_energy(timeline: Timeline, meter: Meter) -> Answer:
     """The figures of one answer, energy included where the meter covers it."""
-    answer, times = measure(timeline), timeline.token_times_s
-    if not times:
+    answer, span = measure(timeline), decode_span_s(timeline)
+    if span is None:
         return answer
-    begin_s = timeline.sent_at_s
+    sent_at_s, (begin_s, end_s) = timeline.sent_at_s, span
     return msgspec.structs.replace(
         answer,
-        prefill_j=meter.energy_j(begin_s, begin_s + times[0]),
-        decode_j=meter.energy_j(begin_s + times[0], begin_s + times[-1]),
+        prefill_j=meter.energy_j(sent_at_s, sent_at_s + begin_s),
+        decode_j=meter.energy_j(sent_at_s + begin_s, sent_at_s + end_s),
     )
 
 
@@ -126,6 +145,24 @@ def cached_prompts(prompt_tokens: int, answers: Sequence[Answer]) -> int:
     """
     fresh = [answer.prefill_tokens for answer in answers if answer.prefill_tokens is not None]
     return sum(num_tokens < MIN_UNCACHED_SHARE * prompt_tokens for num_tokens in fresh)
+
+
+def clock_gap(answers: Sequence[Answer]) -> float | None:
+    """Our decode rate over the engine's own, less 1, as a median; None where tokens are hidden or it tells none."""
+    ratios = [
+        answer.decode_tok_per_s / answer.engine_decode_tok_per_s
+        for answer in answers
+        if answer.decode_tok_per_s and answer.engine_decode_tok_per_s and not answer.has_hidden_tokens
+    ]
+    return statistics.median(ratios) - 1 if ratios else None
+
+
+def decode_variation(answers: Sequence[Answer]) -> float | None:
+    """The quartiles' distance of the decode rates over their median; None with fewer than three."""
+    spread = spread_of(answer.decode_tok_per_s for answer in answers)
+    if spread is None or spread.num < 3:
+        return None
+    return (spread.high_quartile - spread.low_quartile) / spread.median
 
 
 async def _idle_power(meter: Meter) -> float | None:

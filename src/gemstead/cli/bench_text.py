@@ -9,8 +9,10 @@ from gemstead.core.units import MIB, format_bytes, format_duration
 
 if TYPE_CHECKING:
     from gemstead.bench.compare import Comparison
+    from gemstead.bench.predictions import MemoryCheck
     from gemstead.bench.results import LoadLevel, LoadRun, Run
     from gemstead.bench.tables import PointFigures
+    from gemstead.core.plan import Place
 
 
 def print_run(run: Run) -> None:
@@ -33,8 +35,8 @@ def print_run(run: Run) -> None:
     if predicted := _predicted(run):
         print(f"predicted: {predicted}")
     print(f"energy: {_power(run)}")
-    if any(answer.has_hidden_tokens for point in run.points for answer in point.answers):
-        print("most tokens came without text: rates are the engine's own, TTFT is that of the first text")
+    if hidden := sum(answer.has_hidden_tokens for point in run.points for answer in point.answers):
+        print(f"{hidden} answers had tokens without text: TPOT and rates of these are by the engine's own clock")
     print("medians with 95 % intervals; what the words mean: docs/glossary.md")
 
 
@@ -61,6 +63,8 @@ def _row(figures: PointFigures) -> tuple[str, ...]:
 
 
 def _memory(run: Run) -> str:
+    from gemstead.bench.predictions import memory_checks
+
     memory, planned = run.end.memory if run.end else None, run.start.prediction
     if memory is None:
         return "memory not known"
@@ -68,19 +72,17 @@ def _memory(run: Run) -> str:
     text = f"{'PSS' if memory.pss_bytes else 'RSS'} {format_bytes(held)}"
     if memory.peak_rss_bytes:
         text += f", peak RSS {format_bytes(memory.peak_rss_bytes)}"
-    if planned is None:
-        return text
-    if planned.gpu_bytes:
-        return f"{text}; {_gpu_memory(memory.gpu_bytes, planned.gpu_bytes)}"
-    return f"{text}; planned ~{format_bytes(planned.needed_bytes)} ({planned.needed_bytes / held - 1:+.1%})"
+    checks = [f"{_PLACES[check.place]} {_beside_the_plan(check)}" for check in memory_checks(run)]
+    if planned is not None and planned.gpu_bytes and not memory.gpu_bytes:
+        checks.append(f"on the GPU planned ~{format_bytes(planned.gpu_bytes)}, not measured")
+    return "; ".join((text, *checks))
 
 
-def _gpu_memory(held_bytes: int | None, planned_bytes: int) -> str:
-    """Where weights are on a GPU, their mapped pages count as PSS too: only the GPU's part can be held to the plan."""
-    if not held_bytes:
-        return f"on the GPU planned ~{format_bytes(planned_bytes)}, not measured"
-    off = planned_bytes / held_bytes - 1
-    return f"on the GPU {format_bytes(held_bytes)}, planned ~{format_bytes(planned_bytes)} ({off:+.1%})"
+_PLACES: dict[Place, str] = {"host": "on the host", "gpu": "on the GPU"}
+
+
+def _beside_the_plan(check: MemoryCheck) -> str:
+    return f"{format_bytes(check.held_bytes)}, planned ~{format_bytes(check.planned_bytes)} ({check.ratio - 1:+.1%})"
 
 
 def _predicted(run: Run) -> str:

@@ -19,6 +19,9 @@ _BUFFER = re.compile(
 )
 _SLIDING = re.compile(r"\bllama_kv_cache_iswa: creating +(?P<non>non-)?SWA KV cache")
 
+_PROMPT = re.compile(r"\bnew prompt, n_ctx_slot|\bcache state: +\d+ prompts, +(?P<mib>\d+\.\d+) MiB")
+_CHECKPOINT = re.compile(r"\bcreated context checkpoint .*\bsize = +(?P<mib>\d+\.\d+) MiB")
+
 _REPACKED_DEVICES = frozenset({"CPU_REPACK", "AMX"})
 _MAPPED_SUFFIX = "_Mapped"
 
@@ -51,6 +54,22 @@ def read_buffers(log_text: str) -> Buffers:
             sums[_field(found["kind"], found["device"], is_sliding)] += float(found["mib"]) * MIB
     sizes = {name: round(num_bytes) for name, num_bytes in sums.items()}
     return msgspec.convert(sizes | {"is_complete": "compute_bytes" in sizes}, Buffers)
+
+
+def read_kept_bytes(log_text: str) -> int:
+    """Host memory for earlier prompts (`--cache-ram`) and for the last prompt's context checkpoints, as last reported.
+
+    Source, besides the module's: tools/server/server-task.cpp and server-context.cpp.
+    """
+    cached_mib = checkpoints_mib = 0.0
+    for line in log_text.splitlines():
+        if turn := _PROMPT.search(line):
+            # What the prompt before left as checkpoints has gone into the cache with it, or away.
+            checkpoints_mib = 0.0
+            cached_mib = float(turn["mib"] or cached_mib)
+        elif found := _CHECKPOINT.search(line):
+            checkpoints_mib += float(found["mib"])
+    return round((cached_mib + checkpoints_mib) * MIB)
 
 
 def _field(kind: str, device: str, is_sliding: bool) -> str:

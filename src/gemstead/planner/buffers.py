@@ -17,6 +17,8 @@ _INDEX_BYTES = 41
 """Token ids, positions and cache indices, per token."""
 
 COMPUTE_ERROR = 0.1
+GPU_COMPUTE_ERROR = 0.4
+"""The kernels of a GPU keep other tensors: on an H100 31B takes 5 % less than on a processor, 26B-A4B 39 % more."""
 RUNTIME_ERROR = 0.15
 
 _PROCESS_BYTES = 16 * MIB
@@ -26,17 +28,35 @@ _DEFAULT_VOCAB_ENTRY_BYTES = 128
 after loading, less KV cache, outputs and repacked weights: 21 MiB (SmolLM2, 49152 entries), 52 MiB (Gemma 3, 262144),
 112 to 125 MiB (Gemma 4, 262144)."""
 
-GPU_CONTEXT_BYTES = 512 * MIB
-"""Driver context, kernels and library workspaces of one GPU process: assumed, 300 to 700 MiB on CUDA."""
+GPU_CONTEXT_BYTES = 660 * MIB
+GPU_CONTEXT_ERROR = 0.3
+"""Driver context, kernels and workspaces of one process on a card: what nvidia-smi counted beyond llama.cpp's own
+buffers on an H100 with CUDA, November 2026. 594 MiB once loaded, whichever the model; after prompts of 4,000 tokens 618
+(31B), 707 (E2B) and 711 MiB (26B-A4B). Other cards and drivers are assumed to be near."""
+
+GPU_DRIVER_BYTES = 416 * MIB
+GPU_DRIVER_ERROR = 0.3
+"""What a GPU's driver and libraries add to the process on the host, there: 158 to 166 MiB of mapped libraries, 11 MiB
+pinned, and private memory: 160 MiB once loaded, 215 to 310 MiB after fifteen prompts."""
+
+INPUT_BUFFER_ERROR = 0.1
 
 
 def compute_buffer_bytes(shape: ModelShape, cells: KvCells, num_slots: int, ubatch_tokens: int) -> int:
     """The reserved graph of one batch of `ubatch_tokens` with one output per slot, in bytes; see the module."""
     tokens = min(ubatch_tokens, cells.full * cells.num_streams)
-    has_sliding = any(layer.is_sliding for layer in shape.layers)
-    mask = _MASK_BYTES * (cells.full + (cells.sliding if has_sliding else 0))
-    graph = tokens * (_live_bytes_per_token(shape) + mask + _INDEX_BYTES)
+    graph = tokens * (_live_bytes_per_token(shape) + _mask_bytes(shape, cells) + _INDEX_BYTES)
     return max(graph, output_buffer_bytes(shape, num_slots))
+
+
+def input_buffer_bytes(shape: ModelShape, cells: KvCells, ubatch_tokens: int) -> int:
+    """The host's part of the graph where a GPU computes all layers: embedding rows and their copies, masks, indices.
+
+    Equal to the log of llama-server on an H100 for 26B-A4B and 31B at contexts of 4096 and 32768.
+    """
+    tokens = min(ubatch_tokens, cells.full * cells.num_streams)
+    rows = _F32_BYTES * (2 * shape.hidden_size + shape.ple_size * shape.num_layers)
+    return tokens * (rows + _mask_bytes(shape, cells) + _INDEX_BYTES)
 
 
 def output_buffer_bytes(shape: ModelShape, num_slots: int) -> int:
@@ -48,6 +68,12 @@ def runtime_bytes(shape: ModelShape, num_slots: int) -> int:
     """What the process holds beside its big buffers: code, tokenizer tables, output rows."""
     entry_bytes = _VOCAB_ENTRY_BYTES.get(shape.architecture, _DEFAULT_VOCAB_ENTRY_BYTES)
     return _PROCESS_BYTES + shape.vocab_size * entry_bytes + output_buffer_bytes(shape, num_slots)
+
+
+def _mask_bytes(shape: ModelShape, cells: KvCells) -> int:
+    """Of one token's row in the masks of both kinds of layers."""
+    has_sliding = any(layer.is_sliding for layer in shape.layers)
+    return _MASK_BYTES * (cells.full + (cells.sliding if has_sliding else 0))
 
 
 def _live_bytes_per_token(shape: ModelShape) -> int:

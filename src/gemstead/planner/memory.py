@@ -12,11 +12,18 @@ import msgspec
 
 from gemstead.core.figures import BytesFigure
 from gemstead.core.plan import MemoryPart, PartName, Place
+from gemstead.core.shapes import ModelShape
 from gemstead.planner.buffers import (
     COMPUTE_ERROR,
+    GPU_COMPUTE_ERROR,
     GPU_CONTEXT_BYTES,
+    GPU_CONTEXT_ERROR,
+    GPU_DRIVER_BYTES,
+    GPU_DRIVER_ERROR,
+    INPUT_BUFFER_ERROR,
     RUNTIME_ERROR,
     compute_buffer_bytes,
+    input_buffer_bytes,
     runtime_bytes,
 )
 from gemstead.planner.candidate import Candidate, Goal, Weights
@@ -78,17 +85,15 @@ def memory_parts(
     )
     parts = _weight_parts(candidate, placed, placement)
     parts += _kv_parts(candidate, goal, cells, placement)
-    compute = compute_buffer_bytes(shape, cells, goal.num_slots, goal.ubatch_tokens)
-    parts.append(_part("compute_buffer", placement.gpu_place, compute, COMPUTE_ERROR))
     if placement.gpu_place == "gpu":
-        # Input rows, masks and whatever layers stay behind are still computed on the host.
-        parts.append(_part("compute_buffer", "host", compute, 0.5))
-        gpu_runtime = BytesFigure(GPU_CONTEXT_BYTES, "assumed", 0.4, "one GPU process: context, kernels, workspaces")
-        parts.append(MemoryPart("runtime", "gpu", gpu_runtime))
+        parts += _gpu_process_parts(shape, cells, goal, placement)
+    else:
+        compute = compute_buffer_bytes(shape, cells, goal.num_slots, goal.ubatch_tokens)
+        parts.append(_part("compute_buffer", "host", compute, COMPUTE_ERROR))
     if candidate.mmproj_bytes is not None:
         size = BytesFigure(candidate.mmproj_bytes, "published", _MMPROJ_ERROR)
         parts.append(MemoryPart("mmproj", placement.gpu_place, size))
-    parts.append(_part("runtime", "host", runtime_bytes(shape, goal.num_slots), RUNTIME_ERROR))
+    parts.append(_runtime_part(shape, goal, placement))
     return tuple(part for part in parts if part.size.num_bytes)
 
 
@@ -126,6 +131,32 @@ def _kv_parts(candidate: Candidate, goal: Goal, cells: KvCells, placement: Place
         _part("kv_cache", "host", sum(sizes[: max(0, first_gpu_layer)]), 0.0),
         _part("kv_cache", placement.gpu_place, sum(sizes[max(0, first_gpu_layer) :]), 0.0),
     ]
+
+
+def _gpu_process_parts(shape: ModelShape, cells: KvCells, goal: Goal, placement: Placement) -> list[MemoryPart]:
+    """The graph on both sides, and what a process takes on a card beside it."""
+    compute = compute_buffer_bytes(shape, cells, goal.num_slots, goal.ubatch_tokens)
+    if placement.gpu_layers > shape.num_layers:
+        on_host = _part(
+            "compute_buffer", "host", input_buffer_bytes(shape, cells, goal.ubatch_tokens), INPUT_BUFFER_ERROR
+        )
+    else:
+        # The layers that stay behind compute there, in a buffer of their own size.
+        on_host = _part("compute_buffer", "host", compute, 0.5)
+    on_card = BytesFigure(GPU_CONTEXT_BYTES, "assumed", GPU_CONTEXT_ERROR, "as measured on an H100")
+    return [
+        _part("compute_buffer", "gpu", compute, GPU_COMPUTE_ERROR),
+        on_host,
+        MemoryPart("runtime", "gpu", on_card),
+    ]
+
+
+def _runtime_part(shape: ModelShape, goal: Goal, placement: Placement) -> MemoryPart:
+    """The process on the host, a GPU's driver included."""
+    own = runtime_bytes(shape, goal.num_slots)
+    if placement.gpu_place != "gpu":
+        return _part("runtime", "host", own, RUNTIME_ERROR)
+    return _part("runtime", "host", own + GPU_DRIVER_BYTES, GPU_DRIVER_ERROR)
 
 
 def _part(name: PartName, place: Place, num_bytes: int, error: float) -> MemoryPart:

@@ -99,7 +99,8 @@ def _plan(candidate: Candidate, machine: Machine, goal: Goal, context_length: in
         ubatch_tokens=goal.ubatch_tokens,
         is_unified=goal.is_kv_unified,
     )
-    caches = bound_caches(budget.host_bytes - host_resident, kv_cache.sliding_bytes)
+    is_on_gpu = fit.placement.gpu_place == "gpu"
+    caches = bound_caches(budget.host_bytes - host_resident, kv_cache.sliding_bytes, is_on_gpu=is_on_gpu)
     return Plan(
         model=candidate.model,
         quant=candidate.quant,
