@@ -1,0 +1,1 @@
+"""What happened, in a form that shows when it was changed: records, their chain, their tree."""
