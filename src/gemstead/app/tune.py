@@ -174,7 +174,9 @@ def _reason(goal: TuneGoal, outcome: Outcome) -> str:
         return "nothing that was tried was better" if outcome.tried else "there was no time to try anything"
     if outcome.judgement.refusal is not None:
         return f"the best that was found is not kept: {outcome.judgement.refusal}"
-    return f"{GOAL_FIGURES[goal]} is better, and nothing is worse"
+    grown = sum(line.new - line.old for line in outcome.judgement.lines if line.figure == "memory" and line.is_worse)
+    exception = f" but memory, by {format_bytes(round(grown))}, which is within bounds" if grown > 0 else ""
+    return f"{GOAL_FIGURES[goal]} is better, and nothing is worse{exception}"
 
 
 class _Clock:

@@ -68,13 +68,16 @@ class Asker:
         if long > short:
             self.tokens_per_word = (long - short) / (3 * WARM_UP_WORDS)
 
-    async def ask(self, prompt_tokens: int, answer_tokens: int, *, is_full_length: bool = True) -> Timeline:
+    async def ask(
+        self, prompt_tokens: int, answer_tokens: int, *, is_full_length: bool = True, is_streamed: bool = True
+    ) -> Timeline:
         """A prompt whose text has about `prompt_tokens`; the template comes on top.
 
         `is_full_length`: the answer has `answer_tokens`, where the engine can be told so. Raises: as `stream.ask`.
         """
         num_words = max(1, round(prompt_tokens / self.tokens_per_word))
-        return await self._send(num_words, answer_tokens, full_length(self._model) if is_full_length else {})
+        extra = full_length(self._model) if is_full_length else {}
+        return await self._send(num_words, answer_tokens, extra, is_streamed=is_streamed)
 
     async def _prompt_tokens(self, num_words: int) -> int:
         timeline = await self._send(num_words, 8, {})
@@ -82,9 +85,12 @@ class Asker:
             raise EngineRefused(f"{self._target.name} does not tell how many tokens it used")
         return timeline.usage.prompt_tokens
 
-    async def _send(self, num_words: int, answer_tokens: int, extra: dict[str, Any]) -> Timeline:
+    async def _send(
+        self, num_words: int, answer_tokens: int, extra: dict[str, Any], *, is_streamed: bool = True
+    ) -> Timeline:
         prompt = self._corpus.prompt(num_words, next(self._seeds))
-        return await ask(self._session, self._target, Question(self._model, prompt, answer_tokens, extra))
+        question = Question(self._model, prompt, answer_tokens, extra, is_streamed=is_streamed)
+        return await ask(self._session, self._target, question)
 
 
 OnPoint = Callable[[int, Sequence[Answer]], None]

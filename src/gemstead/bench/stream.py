@@ -26,7 +26,8 @@ RAW_PATH = "/v1/completions"
 class Question(msgspec.Struct, frozen=True):
     """What is asked. `extra` goes into the body as it stands, for what one engine understands (`ignore_eos`).
 
-    `is_raw`: the prompt is a text to go on with, no chat template around it.
+    `is_raw`: the prompt is a text to go on with, no chat template around it. `is_streamed` False: the answer comes in
+    one piece, and only the engine's own timings say how fast it was.
     """
 
     model: str
@@ -34,9 +35,10 @@ class Question(msgspec.Struct, frozen=True):
     max_tokens: int
     extra: dict[str, Any] = {}
     is_raw: bool = False
+    is_streamed: bool = True
 
     def body(self) -> dict[str, Any]:
-        """Greedy, streamed, with usage."""
+        """Greedy, with usage."""
         prompt = {"prompt": self.prompt} if self.is_raw else {"messages": [{"role": "user", "content": self.prompt}]}
         return {
             "model": self.model,
@@ -44,8 +46,8 @@ class Question(msgspec.Struct, frozen=True):
             "max_tokens": self.max_tokens,
             "temperature": 0,
             "seed": 1,
-            "stream": True,
-            "stream_options": {"include_usage": True},
+            "stream": self.is_streamed,
+            **({"stream_options": {"include_usage": True}} if self.is_streamed else {}),
             **self.extra,
         }
 
@@ -82,6 +84,9 @@ async def _ask(session: aiohttp.ClientSession, target: Target, question: Questio
     async with session.post(f"{target.url}{path}", json=question.body(), allow_redirects=False) as response:
         if response.status != 200:
             raise error_from_reply(response.status, await response.content.read(MAX_ERROR_BYTES))
+        if not question.is_streamed:
+            # A whole answer says what its last chunk would: why it ended, its usage and timings.
+            recorder.take(await response.read(), time.perf_counter() - sent_at_s)
         while chunk := await response.content.readany():
             at_s = time.perf_counter() - sent_at_s
             for payload in parser.feed(chunk):
