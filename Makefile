@@ -13,7 +13,7 @@ MODEL  ?= smollm2:135m
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser check unit format docs bench agree overhead matrix schemas memory points lock clean
+.PHONY: help run test browser check unit format docs bench agree overhead matrix schemas memory points controls lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ memory: $(READY) ## Predicted memory against the engine's report and what it hol
 
 points: $(READY) ## Predicted speed against published points: docs/prediction.md
 	@$(BIN)/python -m benchmarks.check_set --page docs/prediction.md
+
+controls: $(READY) ## The tests of the OWASP controls, and that each fails without its control; the documents show it
+	@$(BIN)/python -m benchmarks.controls --switch-off
 
 docs: $(READY) ## Write the pages that tables in the code make
 	@$(BIN)/python -m gemstead.api.openai.field_page > docs/openai-fields.md

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -58,18 +59,44 @@ class Clock:
 
 
 class MemoryLimits:
-    """Keeps marks in memory; `is_broken` makes it fail as a full disk does."""
+    """Keeps what was spent in memory; `is_broken` makes it fail as a full disk does, `num_busy` as often say that
+    somebody else is writing.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, Saved] = {}
-        self.num_saves = 0
+        self.written: dict[str, Saved] = {}
+        self.num_commits = 0
+        self.num_busy = 0
         self.is_broken = False
 
-    def load(self) -> list[Saved]:
-        return list(self.rows.values())
+    def swap(self, old: Sequence[Saved], new: Sequence[Saved]) -> bool:
+        if any(self.rows.get(row.bucket, Saved(row.bucket, 0, 0, "")) != row for row in old) or not self.begin():
+            return False
+        self.write(new)
+        self.commit()
+        return True
 
-    def save(self, rows: list[Saved]) -> None:
+    def begin(self) -> bool:
+        if self.num_busy:
+            self.num_busy -= 1
+            return False
+        return True
+
+    def read(self, buckets: Sequence[str]) -> list[Saved]:
+        return [self.rows[bucket] for bucket in buckets if bucket in self.rows]
+
+    def write(self, rows: Iterable[Saved]) -> None:
+        self.written = {row.bucket: row for row in rows}
+
+    def commit(self) -> None:
         if self.is_broken:
             raise LimitsUnavailable("the disk is full")
-        self.num_saves += 1
-        self.rows.update({row.bucket: row for row in rows})
+        self.num_commits += 1
+        self.rows.update(self.written)
+
+    def rollback(self) -> None:
+        self.written = {}
+
+    def tidy(self) -> None:
+        pass

@@ -40,6 +40,9 @@ GAP_S = 0.001
 SLOTS = 8
 TOKENS_A_CALL = 200 + ANSWER_TOKENS
 """As the fake upstream says."""
+MOST_GROWTH = 0.05
+"""Of the door's memory once it is warm."""
+
 PAUSE_S = 0.5
 """After a 429: who is refused asks again soon, and not at once."""
 
@@ -188,10 +191,10 @@ async def run(asked: argparse.Namespace) -> int:
 
 
 async def watch_memory(pid: int, seconds: float) -> list[float]:
-    """MiB, eleven times over the run."""
+    """PSS in MiB, eleven times over the run."""
     door, samples = psutil.Process(pid), []
     for tenth in range(11):
-        samples.append(door.memory_info().rss / 2**20)
+        samples.append(door.memory_full_info().pss / 2**20)
         if tenth < 10:
             await asyncio.sleep(seconds / 10)
     return samples
@@ -224,8 +227,11 @@ def report(
     print(f"light keys          {min(shares)} to {max(shares)} tokens, Jain's index {fairness:.4f}")
     p50, p99 = statistics.median(light_s), light_s[len(light_s) * 99 // 100]
     print(f"light latency       p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms")
-    print(f"door's memory, MiB  {' '.join(f'{sample:.1f}' for sample in samples)}")
-    return int(bool(wrong or others) or fairness < 0.95 or heavy.num_tokens > heavy_limit)
+    print(f"door's PSS, MiB     {' '.join(f'{sample:.1f}' for sample in samples)}")
+    growth = samples[-1] / samples[2] - 1
+    print(f"                    {growth:+.1%} from the second tenth to the end")
+    is_bad = bool(wrong or others) or fairness < 0.95 or heavy.num_tokens > heavy_limit
+    return int(is_bad or (asked.minutes >= 5 and growth > MOST_GROWTH))
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ async def serve(asked: argparse.Namespace) -> None:
     versions = PolicyVersions(database.raw())
     watch = PolicyWatch(asked.data / "policy.toml", keep=lambda text: versions.note(text, "benchmark", 0.0))
     watch.start()
-    keeper = LimitKeeper(SqliteLimits(database.raw()))
+    keeper = LimitKeeper(SqliteLimits(database))
     metrics = DoorMetrics()
 
     async def engine_for(_model: str) -> Engine:

@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
 
+from benchmarks.overhead.governing import Governing, governing
 from gemstead.api.asgi import build_api
 from gemstead.api.dialect import ModelCard
 from gemstead.api.metrics import DoorMetrics
@@ -25,12 +27,16 @@ from gemstead.core.types import ChatRequest, Event
 from gemstead.engines.base import Endpoint, Engine
 from gemstead.engines.client import EngineClient
 from gemstead.engines.kinds.llama_cpp import ENGINE
+from gemstead.evidence.identity import ensure_identity
+from gemstead.evidence.ledger import LedgerOptions, opened_ledger
+from gemstead.evidence.pseudonyms import KeyedHash, Pseudonyms, kept_key
 from gemstead.gemma import tokens
 from gemstead.pipeline.admission import Admission
 from gemstead.pipeline.answer import Answer
 from gemstead.pipeline.exchange import Exchange
 from gemstead.pipeline.outcome import Outcome
 from gemstead.pipeline.prepare import Prepared, prepare
+from gemstead.pipeline.recording import Names, Recorder, Served
 
 STAGES = ("admit", "prepare", "verify", "record")
 MODEL = "fake"
@@ -70,6 +76,38 @@ def ignore(_outcome: Outcome) -> None:
 
 
 async def serve(asked: argparse.Namespace) -> None:
+    if asked.govern is None:
+        await serve_with(asked, None)
+        return
+    async with governing(asked.govern, asked.data) as rules, recording(asked.govern, asked.data) as recorder:
+        keeping = asyncio.create_task(keep_tidy(rules))
+        try:
+            await serve_with(asked, rules, **recorder)
+        finally:
+            keeping.cancel()
+
+
+@asynccontextmanager
+async def recording(level: str, data: Path) -> AsyncIterator[dict[str, Any]]:
+    """Fields of the exchange that keep evidence, on the level that has it."""
+    if level != "evidence":
+        yield {}
+        return
+    names = Names(Pseudonyms(data / "pseudonyms"), KeyedHash(kept_key(data / "hash.key")))
+    with opened_ledger(data / "evidence.db", ensure_identity(data / "evidence.key"), LedgerOptions()) as ledger:
+        recorder = Recorder(ledger, names, Served("r-1-1", "llama_cpp-b1", "ab" * 32), DoorMetrics().evidence)
+        yield {"recorder": lambda: recorder}
+        await recorder.settle()
+
+
+async def keep_tidy(rules: Governing) -> None:
+    """As the server does it, and in the same process."""
+    while rules.keeper is not None:
+        await asyncio.sleep(1.0)
+        await rules.keeper.tidy()
+
+
+async def serve_with(asked: argparse.Namespace, rules: Governing | None, **recorder: Any) -> None:
     without = frozenset(asked.without)
     kind = msgspec.structs.replace(ENGINE, keeps_connections=not asked.new_connections)
     engine = EngineClient(kind, Endpoint("", socket_path=asked.upstream), MODEL, 8192)
@@ -79,11 +117,15 @@ async def serve(asked: argparse.Namespace) -> None:
     async def engine_for(_model: str) -> Engine:
         return engine
 
+    admit = no_admission if "admit" in without else lambda _request: admission.place()
+    if rules is not None and rules.admit is not None:
+        admit = rules.admit
     exchange = Exchange(
-        admit=no_admission if "admit" in without else lambda _request: admission.place(),
+        admit=admit,
         engine_for=engine_for,
         record=ignore if "record" in without else metrics.count_outcome,
         facts_of=lambda _model: FACTS,
+        **recorder,
     )
     services = Services(
         chat=PartialExchange(exchange, without).chat if without else exchange.chat,
@@ -93,6 +135,8 @@ async def serve(asked: argparse.Namespace) -> None:
         models=lambda: (ModelCard(MODEL, 0, "benchmark", 8192),),
         engines=lambda: (EngineStatus(MODEL, "fake upstream", "ready"),),
         metrics=metrics,
+        sign_in=None if rules is None else rules.sign_in,
+        quota=None if rules is None or rules.governed is None else rules.quota,
     )
     listener = listen("127.0.0.1", asked.port)
     await run_server(build_api(services), listener, stop=asyncio.Event(), on_started=lambda _port: None)
@@ -104,6 +148,8 @@ def main() -> None:
     parser.add_argument("--upstream", type=Path, required=True)
     parser.add_argument("--without", action="append", choices=STAGES, default=[])
     parser.add_argument("--new-connections", action="store_true", help="one for each answer, as to llama-server")
+    parser.add_argument("--govern", choices=("keys", "limits", "evidence"), help="what stands before the exchange")
+    parser.add_argument("--data", type=Path, help="the data folder of --govern")
     uvloop.run(serve(parser.parse_args()))
 
 

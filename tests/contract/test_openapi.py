@@ -7,6 +7,7 @@ import pytest
 from starlette.routing import Route, Router
 
 from door_fakes import FakeEngine, fake_services
+from gemstead.api.admin.routes import ROOT, ROUTES
 from gemstead.api.asgi import DIALECTS, build_api
 from gemstead.api.dialect import Dialect
 from gemstead.api.openapi import document
@@ -67,3 +68,8 @@ def test_an_error_is_described_in_the_words_of_its_dialect(written: dict[str, An
     alone = written["paths"]["/v1/messages"]["post"]["responses"]["400"]["content"]["application/json"]["schema"]
     assert len(shared["anyOf"]) == 2
     assert alone["$ref"].endswith("ErrorReply")
+
+
+def test_no_route_of_the_admin_api_is_on_the_door() -> None:
+    assert not {ROOT + route.path for route in ROUTES} & served_paths()
+    assert not [path for path in served_paths() if "admin" in path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,14 +13,16 @@ import aiohttp
 import pytest
 
 from certificates import make_certificate
-from door_fakes import FakeEngine, fake_services
+from door_fakes import FakeEngine, fake_exchange, fake_services
 from gemstead.api.asgi import build_api
 from gemstead.api.connections import ConnectionLimits
 from gemstead.api.server import listen, run_server
 from gemstead.api.services import Services
 from gemstead.api.tls import load_tls
 from gemstead.core.errors import SettingInvalid
-from gemstead.core.types import TextDelta
+from gemstead.core.types import Finish, TextDelta
+from gemstead.pipeline.admission import Admission
+from gemstead.settings.model import Settings
 
 QUICK = ConnectionLimits(max_connections=4, max_head_bytes=2048, head_s=0.3, body_s=0.3, stall_s=0.5, linger_s=0.3)
 """Limits that a test can wait for."""
@@ -279,3 +282,48 @@ async def test_every_answer_tells_browsers_to_do_nothing_with_it() -> None:
                 assert "default-src 'none'" in response.headers["content-security-policy"]
                 assert response.headers["x-frame-options"] == "DENY"
                 assert response.headers["cache-control"] == "no-store"
+
+
+CHAT_HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+
+
+async def test_fifty_megabytes_are_refused_with_the_settings_as_they_come_declared_or_in_chunks() -> None:
+    services = fake_services(FakeEngine(), max_body_bytes=Settings().server.max_body_bytes)
+    piece = b"x" * 1_000_000
+    async with door(services, ConnectionLimits()) as port:
+        async with connection(port) as (reader, writer):
+            writer.write(CHAT_HEAD + b"content-length: 50000000\r\n\r\n")
+            assert b" 413 " in await reader.readline()  # before anything of the body came
+        async with connection(port) as (reader, writer):
+            writer.write(CHAT_HEAD + b"transfer-encoding: chunked\r\n\r\n")
+            answering = asyncio.create_task(reader.readline())
+            for _ in range(50):
+                if answering.done():
+                    break
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                await writer.drain()
+            async with asyncio.timeout(10):
+                assert b" 413 " in await answering
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_who_hangs_up_frees_the_one_slot_for_the_next(is_stream: bool) -> None:
+    engine = FakeEngine(TextDelta("x"), asyncio.Event())
+    admission = Admission(max_running=1, max_waiting=0, wait_limit_s=1.0)
+    exchange = fake_exchange(engine, admit=lambda _request: admission.place())
+    body = json.dumps({"model": "fake", "stream": is_stream, "messages": [{"role": "user", "content": "hi"}]}).encode()
+    request = CHAT_HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
+    async with door(fake_services(engine, chat=exchange.chat), ConnectionLimits()) as port:
+        async with connection(port) as (_reader, writer):
+            writer.write(request)
+            async with asyncio.timeout(10):
+                await engine.has_given.wait()
+            async with connection(port) as (refused, to_refused):
+                to_refused.write(request)
+                assert b" 503 " in await refused.readline()
+        async with asyncio.timeout(10):
+            await engine.is_closed.wait()
+        engine.events = (TextDelta("y"), Finish("stop"))
+        async with connection(port) as (reader, writer):
+            writer.write(request)
+            assert b" 200 " in await reader.readline()

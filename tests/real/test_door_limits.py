@@ -154,6 +154,37 @@ def test_nothing_that_was_answered_is_forgotten_by_a_kill(tmp_path: Path) -> Non
             assert spent <= answered + (number + 1) * (6 * 8192 + 2 * limit // 1000)
 
 
+def ended(pid: int) -> None:
+    """Tells a door to stop, and waits until it has."""
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+            break
+        time.sleep(0.05)
+
+
+async def ask_both(ports: list[int], key: str, seconds: float) -> list[Tally]:
+    return await asyncio.gather(*(ask_for(port, key, seconds) for port in ports))
+
+
+@pytest.mark.real
+def test_two_servers_of_one_folder_count_together_and_to_the_token(tmp_path: Path) -> None:
+    limit = 60 * TOKENS_A_CALL + 17
+    (tmp_path / "policy.toml").write_text(POLICY.format(heavy_tokens=limit))
+    key_id, key = make_keys(tmp_path)[0]
+    with ExitStack() as stack:
+        socket_path = stack.enter_context(upstream(tmp_path))
+        doors = [stack.enter_context(door(tmp_path, socket_path)) for _ in range(2)]
+        tallies = asyncio.run(ask_both([port for _, port in doors], key, 6.0))
+        for pid, _port in doors:
+            ended(pid)
+    assert all(tally.statuses[200] > 0 for tally in tallies)
+    assert all(set(tally.statuses) <= {200, 429} for tally in tallies)
+    assert sum(tally.num_tokens for tally in tallies) == 60 * TOKENS_A_CALL
+    assert marked(tmp_path, key_id)["tokens_per_day"] == 60 * TOKENS_A_CALL
+
+
 @pytest.mark.real
 def test_after_a_clean_stop_the_count_goes_on_exactly_and_ends_at_the_limit(tmp_path: Path) -> None:
     limit = 40 * TOKENS_A_CALL + 17
@@ -165,11 +196,6 @@ def test_after_a_clean_stop_the_count_goes_on_exactly_and_ends_at_the_limit(tmp_
         for seconds in (0.3, 6.0):
             with door(tmp_path, socket_path) as (pid, port):
                 answered += asyncio.run(ask_for(port, key, seconds)).num_tokens
-                os.kill(pid, signal.SIGTERM)
-                deadline = time.monotonic() + 20
-                while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-                    if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
-                        break
-                    time.sleep(0.05)
+                ended(pid)
             assert marked(tmp_path, key_id)["tokens_per_day"] == answered
     assert answered == 40 * TOKENS_A_CALL

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,7 +19,7 @@ from gemstead.core.errors import EngineBusy, EngineFailed, ModelMissing, NameUnk
 from gemstead.core.progress import ProgressEvent
 from gemstead.core.types import ChatRequest, Event, Finish, Message, TextPart
 from gemstead.engines.client import EngineClient
-from gemstead.engines.process import EngineProcess, ProcessOptions
+from gemstead.engines.process import EngineChange, EngineProcess, ProcessOptions
 from gemstead.engines.restarts import RestartPolicy
 
 pytestmark = pytest.mark.real
@@ -33,7 +34,7 @@ async def supervised(
     *faults: str,
     seen: list[ProgressEvent] | None = None,
     model_path: str | None = None,
-    **options: float,
+    **options: Any,
 ) -> AsyncIterator[EngineProcess]:
     """A supervisor that has not started anything; whatever it starts is gone afterwards."""
     process = EngineProcess(
@@ -145,6 +146,31 @@ async def test_a_crash_is_followed_by_a_restart_that_callers_wait_for(tmp_path: 
         assert (await reply(second))[-1] == Finish("stop")
         assert process.state == "ready"
         assert process.log_path.with_name(process.log_path.name + ".1").exists()
+
+
+async def test_starts_crashes_and_stops_are_told_without_what_the_engine_printed(tmp_path: Path) -> None:
+    told: list[EngineChange] = []
+    flags = ("--crash-after", "1", "--crash-once", str(tmp_path / "crashed"), "--say", "a prompt in a log")
+    async with supervised(tmp_path, *flags, on_change=told.append) as process:
+        client = await process.ensure_ready()
+        first_pid = process.usage().pid
+        with pytest.raises(EngineFailed):
+            await reply(client)
+        while len(told) < 3:  # noqa: ASYNC110 the restart is somebody else's news
+            await asyncio.sleep(0.05)
+        await process.stop()
+    assert [change.kind for change in told] == ["started", "crashed", "started", "stopped"]
+    assert told[0].pid == first_pid
+    assert "SIGKILL" in str(told[1].why)
+    assert "a prompt in a log" not in str(told)
+
+
+async def test_an_engine_that_never_came_up_is_told_as_a_crash(tmp_path: Path) -> None:
+    told: list[EngineChange] = []
+    async with supervised(tmp_path, "--exit-at-start", "1", on_change=told.append) as process:
+        with pytest.raises(EngineFailed):
+            await process.ensure_ready()
+    assert [change.kind for change in told] == ["crashed"]
 
 
 async def test_an_engine_that_keeps_crashing_is_given_up(tmp_path: Path) -> None:

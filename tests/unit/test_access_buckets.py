@@ -7,8 +7,6 @@ from gemstead.access.buckets import (
     Bucket,
     MinuteBucket,
     PeriodBucket,
-    Window,
-    new_bucket,
     period_of,
 )
 from policy_makers import steady
@@ -94,30 +92,13 @@ def test_a_clock_that_is_set_back_gives_nobody_anything() -> None:
         assert bucket.remaining(NOW_US - 10 * 86_400_000_000) == 0
 
 
-@steady
-@given(
-    st.sampled_from(["minute", "day", "month"]),
-    st.integers(1, 500),
-    st.lists(st.tuples(st.integers(-20, 40), st.integers(0, 5_000_000)), max_size=40),
-)
-def test_a_mark_that_is_kept_up_is_never_below_what_is_spent(
-    kind: Window, limit: int, steps: list[tuple[int, int]]
-) -> None:
-    def new() -> Bucket:
-        return new_bucket("b", limit, "tokens", kind)
-
-    bucket, now_us, mark = new(), NOW_US, None
-    for cost, passed_us in steps:
-        now_us += passed_us
-        bucket.add(cost, now_us)
-        if bucket.needs_save(now_us):
-            mark = bucket.ahead(now_us)
-            bucket.note_saved(mark)
-            assert not bucket.needs_save(now_us)
-        restarted = new()
-        if mark is not None:
-            restarted.restore(mark)
-        assert restarted.remaining(now_us) <= bucket.remaining(now_us)
+def test_what_was_spent_on_a_day_that_is_over_does_not_come_back_with_its_row() -> None:
+    bucket = PeriodBucket("b", 10, "tokens", "day")
+    bucket.add(10, NOW_US)
+    yesterdays, tomorrow_us = bucket.saved(NOW_US), NOW_US + 86_400_000_000
+    bucket.add(1, tomorrow_us)
+    bucket.restore(yesterdays)
+    assert bucket.remaining(tomorrow_us) == 10
 
 
 @pytest.mark.parametrize("bucket", [minute(10), PeriodBucket("b", 10, "tokens", "day")])

@@ -1,3 +1,6 @@
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from gemstead.access.buckets import MINUTE_US, Saved
@@ -15,29 +18,79 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     return open_database(tmp_path_factory.mktemp("data") / "gemstead.db")
 
 
-def test_marks_are_found_again_and_written_over(database: Database) -> None:
-    store = SqliteLimits(database.raw())
+def spend(store: SqliteLimits, *rows: Saved) -> None:
+    assert store.begin()
+    store.write(rows)
+    store.commit()
+
+
+@pytest.fixture
+def store(database: Database) -> Iterator[SqliteLimits]:
+    store = SqliteLimits(database)
+    yield store
+    store.close()
+
+
+def test_what_was_spent_is_found_again_and_written_over(database: Database, store: SqliteLimits) -> None:
     largest = 2 * MAX_LIMIT * MINUTE_US // 2
-    store.save([Saved("a", 1, NOW_US, ""), Saved("b", largest, NOW_US, "2027-01")])
-    store.save([Saved("a", 5, NOW_US + 1, "")])
-    rows = {row.bucket: row for row in SqliteLimits(database.raw()).load()}
-    assert rows == {"a": Saved("a", 5, NOW_US + 1, ""), "b": Saved("b", largest, NOW_US, "2027-01")}
+    spend(store, Saved("a", 1, NOW_US, ""), Saved("b", largest, NOW_US, "2027-01"))
+    spend(store, Saved("a", 5, NOW_US + 1, ""))
+    other = SqliteLimits(database)
+    assert sorted(other.read(("a", "b", "c")), key=lambda row: row.bucket) == [
+        Saved("a", 5, NOW_US + 1, ""),
+        Saved("b", largest, NOW_US, "2027-01"),
+    ]
+    assert other.read(tuple(f"none{number}" for number in range(250))) == []
+    assert {row.bucket for row in other.rows()} >= {"a", "b"}
+    other.close()
 
 
-def test_marks_older_than_any_month_are_dropped(database: Database) -> None:
-    store = SqliteLimits(database.raw())
-    store.save([Saved("old", 1, NOW_US - KEPT_US - 1, ""), Saved("new", 1, NOW_US, "")])
-    assert "old" not in {row.bucket for row in store.load()}
+def test_only_one_changes_it_at_a_time_and_nobody_waits_inside(database: Database, store: SqliteLimits) -> None:
+    other = SqliteLimits(database)
+    assert store.begin()
+    assert not other.begin()
+    store.write([Saved("a", 77, NOW_US, "")])
+    store.rollback()
+    assert other.begin()
+    assert other.read(("a",)) != [Saved("a", 77, NOW_US, "")]
+    other.rollback()
+    other.rollback()
+    other.close()
 
 
-def test_a_database_that_cannot_be_written_is_told(database: Database) -> None:
-    connection = database.raw()
-    store = SqliteLimits(connection)
-    connection.execute("PRAGMA query_only = ON")
+def test_rows_are_swapped_only_if_all_are_as_they_were_seen(database: Database, store: SqliteLimits) -> None:
+    other = SqliteLimits(database)
+    none_x, none_y = Saved("x", 0, 0, ""), Saved("y", 0, 0, "")
+    x, y = Saved("x", 1, NOW_US, ""), Saved("y", 2, NOW_US, "2027-01")
+    assert store.swap([none_x, none_y], [x, y])
+    assert sorted(other.read(("x", "y")), key=lambda row: row.bucket) == [x, y]
+    later = Saved("x", 5, NOW_US + 1, "")
+    for stale in (none_x, Saved("x", 2, NOW_US, ""), Saved("x", 1, NOW_US + 1, ""), Saved("x", 1, NOW_US, "2027")):
+        assert not other.swap([stale, y], [later, y])
+    assert other.swap([y, x], [y, later])
+    assert store.begin()
+    assert not other.swap([later], [x])
+    store.rollback()
+    assert store.read(("x",)) == [later]
+    other.close()
+
+
+def test_what_is_older_than_any_month_is_dropped(store: SqliteLimits) -> None:
+    now_us = time.time_ns() // 1000
+    spend(store, Saved("old", 1, now_us - KEPT_US - 1, ""), Saved("new", 1, now_us, ""))
+    store.tidy()
+    names = {row.bucket for row in store.rows()}
+    assert "old" not in names
+    assert "new" in names
+
+
+def test_a_database_that_cannot_be_written_is_told(database: Database, store: SqliteLimits) -> None:
+    store._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(LimitsUnavailable):
-        store.save([Saved("a", 1, NOW_US, "")])
-    connection.execute("PRAGMA query_only = OFF")
-    store.save([Saved("a", 1, NOW_US, "")])
+        store.begin()
+    store.rollback()
+    store._connection.execute("PRAGMA query_only = OFF")
+    spend(store, Saved("a", 1, NOW_US, ""))
 
 
 def test_every_version_of_the_policy_is_kept_and_the_same_one_once(database: Database) -> None:

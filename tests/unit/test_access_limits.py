@@ -119,25 +119,112 @@ async def test_a_changed_limit_keeps_what_was_spent() -> None:
     assert bench.left() == 10
 
 
-async def test_most_requests_write_nothing() -> None:
+async def test_a_request_is_one_change_of_the_database_and_what_it_gives_back_comes_with_the_next() -> None:
     store = MemoryLimits()
-    bench = Bench(store, requests_per_day=100_000, tokens_per_day=10_000_000)
-    for _ in range(1000):
+    bench = Bench(store, requests_per_day=100_000, tokens_per_minute=10_000, tokens_per_day=10_000_000)
+    for _ in range(10):
         await bench.take(100, used=50)
-    assert store.num_saves < 30
+    assert store.num_commits == 10
+    assert store.rows["r/key/k1/tokens_per_day"].level == 10 * 50 + 50
+    await bench.keeper.tidy()
+    assert store.rows["r/key/k1/tokens_per_day"].level == 10 * 50
 
 
-async def test_requests_that_wait_for_a_write_share_it() -> None:
+async def test_without_limits_the_database_is_not_asked() -> None:
+    store = MemoryLimits()
+    bench = Bench(store, max_output_tokens=100)
+    await bench.take(100)
+    assert store.num_commits == 0
+
+
+async def test_while_another_process_writes_a_request_waits_its_turn() -> None:
     store = MemoryLimits()
     bench = Bench(store, tokens_per_day=1000)
-    await asyncio.gather(*[bench.take(1, key_id=f"k{number}") for number in range(50)])
-    assert store.num_saves <= 2
+    store.num_busy = 3
+    await bench.take(10)
+    assert store.num_busy == 0
+    assert bench.left() == 990
 
 
-async def test_many_who_pass_a_small_step_at_once_all_get_on() -> None:
-    bench = Bench(MemoryLimits(), tokens_per_day=3000)
-    await asyncio.wait_for(asyncio.gather(*[bench.take(29) for _ in range(100)]), timeout=20)
-    assert bench.left() == 100
+async def test_who_cannot_write_for_long_is_told_and_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gemstead.access.counts.WAIT_LIMIT_S", 0.0)
+    store = MemoryLimits()
+    bench = Bench(store, tokens_per_day=1000)
+    store.num_busy = 1000
+    with pytest.raises(LimitsUnavailable, match="another process"):
+        await bench.take(10)
+    assert bench.left() == 1000
+
+
+async def test_what_another_server_spends_counts_here_and_memory_is_never_believed() -> None:
+    store, clock = MemoryLimits(), Clock()
+    one, other = Bench(store, clock, tokens_per_day=100), Bench(store, clock, tokens_per_day=100)
+    await one.take(40)
+    await other.take(40)
+    assert one.left() == 60
+    with pytest.raises(QuotaExceeded):
+        await one.take(21)
+    assert one.left() == 20
+    await one.take(20)
+    assert other.left() == 20
+    other.keeper.look(other.claim())
+    assert other.left() == 0
+
+
+TWO = st.lists(
+    st.tuples(st.booleans(), st.integers(1, 40), st.integers(0, 40), st.integers(0, 20_000_000), st.booleans()),
+    max_size=60,
+)
+
+
+@steady
+@given(TWO)
+def test_two_servers_together_never_pass_a_days_limit(steps: list[tuple[bool, int, int, int, bool]]) -> None:
+    async def play() -> None:
+        store, clock = MemoryLimits(), Clock()
+        servers = [Bench(store, clock, tokens_per_day=300) for _ in range(2)]
+        open_ones: list[tuple[Bench, Any]] = []
+        spent = 0
+        for is_other, cost, used, passed_us, ends in steps:
+            clock.now_us += passed_us
+            server = servers[is_other]
+            with suppress(QuotaExceeded):
+                open_ones.append((server, await server.keeper.reserve(server.claim(), cost)))
+            if ends and open_ones:
+                owner, one = open_ones.pop(0)
+                spent += min(used, one.num_tokens)
+                owner.keeper.settle(one, min(used, one.num_tokens))
+            assert spent + sum(one.num_tokens for _, one in open_ones) <= 300
+
+    asyncio.run(play())
+
+
+@steady
+@given(TWO)
+def test_two_servers_together_never_pass_a_minutes_burst_and_rate(
+    steps: list[tuple[bool, int, int, int, bool]],
+) -> None:
+    async def play() -> None:
+        store, clock, limit = MemoryLimits(), Clock(), 100
+        servers = [Bench(store, clock, tokens_per_minute=limit) for _ in range(2)]
+        costs: list[tuple[int, int]] = []
+        for is_other, cost, _used, passed_us, _ends in steps:
+            clock.now_us += passed_us
+            with suppress(QuotaExceeded):
+                await servers[is_other].take(cost)
+                costs.append((clock.now_us, cost))
+            for start_us, _ in costs:
+                in_span = sum(one for at_us, one in costs if at_us >= start_us)
+                assert in_span * 60_000_000 <= limit * 60_000_000 + limit * (clock.now_us - start_us)
+
+    asyncio.run(play())
+
+
+async def test_many_at_once_all_get_on_and_only_so_far() -> None:
+    bench = Bench(MemoryLimits(), tokens_per_day=2900)
+    results = await asyncio.gather(*[bench.take(29) for _ in range(105)], return_exceptions=True)
+    assert sum(isinstance(one, QuotaExceeded) for one in results) == 5
+    assert bench.left() == 0
 
 
 async def test_after_a_clean_stop_every_number_is_exact() -> None:
@@ -177,15 +264,6 @@ def test_after_a_kill_at_any_moment_nothing_that_was_reserved_is_forgotten(steps
                 assert restarted.remaining(clock()) <= alive.remaining(clock())
 
     asyncio.run(play())
-
-
-async def test_marks_come_down_when_there_is_time() -> None:
-    store, clock = MemoryLimits(), Clock()
-    bench = Bench(store, clock, tokens_per_day=100_000)
-    await bench.take(50_000, used=10)
-    await bench.keeper.tidy()
-    again = Bench(store, clock, tokens_per_day=100_000)
-    assert again.left() == 100_000 - 10 - 100
 
 
 async def test_where_nothing_can_be_kept_nothing_is_allowed_and_nothing_is_taken() -> None:

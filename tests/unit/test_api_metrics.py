@@ -1,6 +1,8 @@
 from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
 from gemstead.core.types import Usage
+from gemstead.evidence.ledger import LedgerHealth
+from gemstead.evidence.second_place import DeliveryHealth
 from gemstead.pipeline.catches import Catch
 from gemstead.pipeline.outcome import Outcome
 
@@ -47,3 +49,12 @@ def test_two_doors_in_one_process_count_apart() -> None:
     one, other = DoorMetrics(), DoorMetrics()
     one.count_request("/v1/models", 200, "", 0.1)
     assert 'route="/v1/models"' not in other.render().decode()
+
+
+def test_what_no_checkpoint_covers_and_what_the_second_place_did_not_take_is_shown() -> None:
+    metrics = DoorMetrics()
+    metrics.evidence.show_ledger(LedgerHealth(70, 50, 0, 0, None, DeliveryHealth("elsewhere", 3, 2, 7, "refused")))
+    text = metrics.render().decode()
+    assert "gemstead_evidence_unsealed_records 20.0" in text
+    assert "gemstead_evidence_undelivered_checkpoints 2.0" in text
+    assert "gemstead_evidence_delivery_failures 7.0" in text

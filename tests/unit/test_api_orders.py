@@ -10,6 +10,7 @@ import pytest
 from door_fakes import FakeEngine, fake_services
 from gemstead.api.asgi import build_api
 from gemstead.api.desk import CreateModel, LoadedModel, ModelDetails, StoredModel, WorkProgress
+from gemstead.core.caller import Caller
 from gemstead.core.errors import NameUnknown, SourceUnreachable
 from unit.test_api_calls import FakeClient
 
@@ -152,3 +153,33 @@ async def test_the_root_and_the_version_answer_whoever_looks() -> None:
     assert (await ask(None, "HEAD", "/")).status == 200
     version = json.loads((await ask(None, "GET", "/api/version")).body)["version"]
     assert version.partition("+")[2].startswith("gemstead.")
+
+
+class NoAdmin:
+    """A lock whose callers may use models and nothing else."""
+
+    def is_required(self) -> bool:
+        return True
+
+    async def identify(self, _credential: str | None, _address: str) -> Caller:
+        return Caller(key_id="k", scopes=frozenset({"use"}))
+
+
+async def test_only_models_that_the_caller_may_use_are_listed_and_shown() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def may_see(_caller: Caller, model: str, dialect: str) -> bool:
+        asked.append((model, dialect))
+        return False
+
+    services = fake_services(FakeEngine(), desk=FakeDesk(), may_see=may_see, sign_in=NoAdmin())
+    for method, path, body in (("GET", "/api/tags", b""), ("GET", "/api/ps", b""), ("GET", "/v1/models", b"")):
+        client = FakeClient(build_api(services))
+        await client.call(method, path, body)
+        answer = json.loads(client.body)
+        assert (client.status, answer.get("models", answer.get("data"))) == (200, [])
+    for method, path, body in (("POST", "/api/show", b'{"model":"fake"}'), ("GET", "/v1/models/fake", b"")):
+        client = FakeClient(build_api(services))
+        await client.call(method, path, body)
+        assert client.status in (403, 404)
+    assert {dialect for _, dialect in asked} == {"ollama", "openai"}

@@ -1,6 +1,8 @@
 """The exchange under every name of the served model, loaded when it is needed."""
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,7 @@ from gemstead.app.residency import KeepAlive
 from gemstead.catalog.derive import derive_model
 from gemstead.catalog.manifests import Preset
 from gemstead.catalog.store import Store
-from gemstead.core.errors import NameUnknown
+from gemstead.core.errors import NameUnknown, PolicyRefused
 from gemstead.core.types import ChatRequest, EmbedRequest, Event, Finish, Sampling, Usage, Warning
 from gemstead.engines.base import Engine
 from gemstead.pipeline.admission import Admission
@@ -62,7 +64,17 @@ class Door:
             keep_alive=self.keep_alive,
             load=self.engine_for,
             complete=lambda request: request,
+            aside=self.let_in,
         )
+        self.let_in_models: list[str] = []
+        self.is_closed = False
+
+    @asynccontextmanager
+    async def let_in(self, request: ChatRequest) -> AsyncIterator[None]:
+        if self.is_closed:
+            raise PolicyRefused("no rule allows it")
+        self.let_in_models.append(request.model)
+        yield
 
     async def engine_for(self, model: str) -> Engine:
         if model != SERVED:
@@ -127,6 +139,19 @@ async def test_a_request_without_a_question_loads_or_unloads_and_asks_the_engine
     assert await door.chat(ChatRequest("gemma4:e2b", (), keep_alive_s=0)) == [Finish("stop")]
     assert door.process.num_loads == 1
     assert door.engine.requests == []
+    assert door.let_in_models == [SERVED] * 3
+
+
+async def test_loading_and_counting_are_for_whom_the_policy_lets_in(door: Door) -> None:
+    await door.front.count_tokens(ask(model="gemma4:e2b"))
+    assert door.let_in_models == [SERVED]
+    door.is_closed = True
+    for request in (ChatRequest("gemma4:e2b", ()), ChatRequest("gemma4:e2b", (), keep_alive_s=0)):
+        with pytest.raises(PolicyRefused):
+            await door.chat(request)
+    with pytest.raises(PolicyRefused):
+        await door.front.count_tokens(ask(model="gemma4:e2b"))
+    assert door.process.num_loads == 1
 
 
 async def test_the_model_goes_after_an_answer_or_vectors_that_ask_for_it_and_comes_back_on_demand(door: Door) -> None:

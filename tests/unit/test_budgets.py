@@ -8,7 +8,7 @@ import gemstead
 
 SOURCES = sorted(Path(gemstead.__file__).parent.rglob("*.py"))
 MODULE_LINES, CLASS_LINES, FUNCTION_LINES = 500, 250, 60
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {"verify.py": "one file that an auditor takes along and reads, and that needs no other"}
 
 
 def too_long(path: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from gemstead.evidence.checkpoint import Checkpoint, opened, signed, verifier_ke
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
-POINT = Checkpoint("gemstead.test", 7, b"r" * 32, b"h" * 32)
+POINT = Checkpoint("gemstead.test", 7, b"r" * 32, b"h" * 32, 5)
 NOTE = signed(POINT, KEY)
 
 
@@ -27,6 +27,7 @@ CHANGES = {
     "size": NOTE.replace("\n7\n", "\n8\n"),
     "root": NOTE.replace("cnJy", "cnJz", 1),
     "head": NOTE.replace("aGho", "aGhp", 1),
+    "time": NOTE.replace("time 5", "time 6"),
     "origin": NOTE.replace("gemstead.test", "another.test"),
     "line added": NOTE.replace("\n7\n", "\n7\nmore\n"),
     "signature left out": NOTE.partition("\n\n")[0],
@@ -34,7 +35,7 @@ CHANGES = {
     "signature cut": NOTE[:-9] + "\n",
     "signature no base64": NOTE[:-9] + "!!\n",
     "signed anew by another key": signed(POINT, Ed25519PrivateKey.generate()),
-    "no checkpoint": signed(Checkpoint("gemstead.test", 7, b"", b""), KEY).replace("7", ""),
+    "no checkpoint": signed(Checkpoint("gemstead.test", 7, b"", b"", 5), KEY).replace("7", ""),
     "too long": NOTE + "\n" * 20_000,
 }
 
@@ -46,6 +47,6 @@ def test_a_changed_note_is_not_believed(name):
 
 
 def test_a_note_of_another_installation_under_the_same_key_is_not_believed():
-    note = signed(Checkpoint("another.test", 7, b"r" * 32, b"h" * 32), KEY)
+    note = signed(Checkpoint("another.test", 7, b"r" * 32, b"h" * 32, 5), KEY)
     with pytest.raises(FileDamaged):
         opened(note, "gemstead.test", PUBLIC)

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gemstead.evidence.canonical import canonical
@@ -33,15 +33,18 @@ VALUES = st.recursive(
 LEAVES = [leaf_hash(bytes.fromhex(text)) for text in ("", "00", "10", "2021", "3031", "40414243")]
 LEAVES += [leaf_hash(bytes.fromhex(text)) for text in ("5051525354555657", "606162636465666768696a6b6c6d6e6f")]
 
+OTHER = leaf_hash(b"{}")
+
 
 def chain(number: int) -> list[Link]:
     links: list[Link] = []
     for position in range(number):
-        record = canonical({"n": position})
-        links.append(Link(position, record, link_hash(links[-1].hash if links else START, position, record)))
+        leaf = leaf_hash(canonical({"n": position}))
+        links.append(Link(position, leaf, link_hash(links[-1].hash if links else START, position, leaf)))
     return links
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw ever makes a table of all characters
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_a_record_is_written_as_a_plain_sorted_encoder_writes_it(record):
     plain = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -65,13 +68,13 @@ class Change:
 
 
 CHANGES = {
-    "edited": lambda c: Change([*c[:3], Link(3, b"{}", c[3].hash), *c[4:]], 3),
-    "edited with its own hash": lambda c: Change([*c[:3], Link(3, b"{}", link_hash(c[2].hash, 3, b"{}")), *c[4:]], 4),
-    "hash edited": lambda c: Change([*c[:3], Link(3, c[3].record, START), *c[4:]], 3),
+    "edited": lambda c: Change([*c[:3], Link(3, OTHER, c[3].hash), *c[4:]], 3),
+    "edited with its own hash": lambda c: Change([*c[:3], Link(3, OTHER, link_hash(c[2].hash, 3, OTHER)), *c[4:]], 4),
+    "hash edited": lambda c: Change([*c[:3], Link(3, c[3].leaf, START), *c[4:]], 3),
     "left out": lambda c: Change([*c[:3], *c[4:]], 3),
-    "left out and renumbered": lambda c: Change([*c[:3], *(Link(x.position - 1, x.record, x.hash) for x in c[4:])], 3),
+    "left out and renumbered": lambda c: Change([*c[:3], *(Link(x.position - 1, x.leaf, x.hash) for x in c[4:])], 3),
     "swapped": lambda c: Change([*c[:3], c[4], c[3], *c[5:]], 3),
-    "inserted": lambda c: Change([*c[:3], Link(3, b"{}", START), *c[3:]], 3),
+    "inserted": lambda c: Change([*c[:3], Link(3, OTHER, START), *c[3:]], 3),
     "doubled": lambda c: Change([*c[:4], c[3], *c[4:]], 4),
     "start cut off": lambda c: Change(c[2:], 0),
 }
@@ -123,3 +126,20 @@ def test_a_growing_tree_knows_its_size():
     for leaf in LEAVES:
         tree.append(leaf)
     assert (tree.size, tree.root()) == (8, root_of(LEAVES))
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_a_tree_goes_on_from_its_peaks_as_if_it_had_never_stopped(before, after):
+    leaves = [leaf_hash(bytes([n])) for n in range(before + after)]
+    first = GrowingTree()
+    for leaf in leaves[:before]:
+        first.append(leaf)
+    second = GrowingTree(first.size, first.peaks)
+    for leaf in leaves[before:]:
+        second.append(leaf)
+    assert (second.size, second.root()) == (len(leaves), root_of(leaves))
+
+
+def test_peaks_that_are_not_of_that_size_are_refused():
+    with pytest.raises(ValueError, match="peaks"):
+        GrowingTree(3, [LEAVES[0]])

@@ -1,5 +1,5 @@
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -7,24 +7,34 @@ import pytest
 
 from door_fakes import FakeEngine, ask, fake_exchange
 from gemstead.access.fair_queue import FairQueue
-from gemstead.access.limits import LimitKeeper
+from gemstead.access.limit_values import NO_LIMITS
+from gemstead.access.limits import Claim, LimitKeeper
 from gemstead.access.policy import Policy
 from gemstead.core.errors import EngineBusy, EngineError, PolicyRefused, QuotaExceeded
 from gemstead.core.types import ChatRequest, EmbedRequest, Event, Finish, Sampling, TextDelta, Tool, Usage, Warning
 from gemstead.pipeline.exchange import Exchange
-from gemstead.pipeline.govern import Governed, KeyTerms
+from gemstead.pipeline.govern import MAX_ASIDE, MAX_ASIDE_WAITING, Governed, KeyTerms
 from gemstead.pipeline.outcome import Outcome
-from policy_makers import origin, policy, rule
+from policy_makers import MemoryLimits, caller, origin, policy, rule
 
 
 class Door:
     """An exchange under a policy, around a fake engine that says it took 5 + 2 tokens."""
 
-    def __init__(self, rules: Policy, *events: Any, max_running: int = 4, max_waiting: int = 4, **terms: Any) -> None:
+    def __init__(
+        self,
+        rules: Policy,
+        *events: Any,
+        max_running: int = 4,
+        max_waiting: int = 4,
+        store: MemoryLimits | None = None,
+        **terms: Any,
+    ) -> None:
+        self.rules = rules
         self.engine = FakeEngine(*events, num_tokens=5)
         self.outcomes: list[Outcome] = []
         self.num_counted = 0
-        self.keeper = LimitKeeper(None)
+        self.keeper = LimitKeeper(store)
         self.queue = FairQueue(max_running, max_waiting, 60.0)
         self.governed = Governed(
             lambda: rules,
@@ -42,6 +52,9 @@ class Door:
 
     async def chat(self, request: ChatRequest) -> list[Event]:
         return [event async for event in self.exchange.chat(request)]
+
+    def claim(self) -> Claim:
+        return self.keeper.claim(self.governed.decide(asked()), NO_LIMITS, caller(), "fake")
 
     def left(self, key_id: str = "k1") -> int | None:
         state = self.governed.state(asked(key_id))
@@ -221,3 +234,64 @@ async def test_many_at_once_never_take_more_than_the_limit() -> None:
 async def test_the_reply_of_a_governed_exchange_is_the_same() -> None:
     events = await Door(policy(rule("r"))).chat(asked())
     assert events == [TextDelta("Hello"), TextDelta(" there"), Usage(5, 2, cached_tokens=1), Finish("stop")]
+
+
+async def test_what_generates_nothing_goes_by_policy_and_counts_as_a_request_and_no_tokens() -> None:
+    door = Door(limited(requests_per_day=2, tokens_per_day=50))
+    for _ in range(2):
+        async with door.governed.admit_aside(asked()):
+            pass
+    assert door.left() == 50
+    with pytest.raises(QuotaExceeded):
+        async with door.governed.admit_aside(asked()):
+            pass
+    refused = Door(policy(rule("r", models=("other",))))
+    with pytest.raises(PolicyRefused):
+        async with refused.governed.admit_aside(asked()):
+            pass
+
+
+async def test_what_generates_nothing_waits_in_a_short_line_of_its_own_and_not_for_answers() -> None:
+    door = Door(limited(requests_per_day=1000), asyncio.Event(), max_running=1, max_waiting=0)
+    answer = asyncio.create_task(door.chat(asked()))
+    await asyncio.sleep(0.01)
+    async with AsyncExitStack() as stack:
+        for _ in range(MAX_ASIDE):
+            await stack.enter_async_context(door.governed.admit_aside(asked()))
+        waiting = [asyncio.create_task(aside(door)) for _ in range(MAX_ASIDE_WAITING + 1)]
+        await asyncio.sleep(0.01)
+        refused = [task for task in waiting if task.done()]
+        assert [type(task.exception()) for task in refused] == [QuotaExceeded]
+    await asyncio.gather(*[task for task in waiting if task not in refused])
+    answer.cancel()
+    await asyncio.gather(answer, return_exceptions=True)
+
+
+async def aside(door: Door) -> None:
+    async with door.governed.admit_aside(asked()):
+        pass
+
+
+async def test_a_model_is_seen_by_whom_some_request_to_it_would_be_allowed() -> None:
+    rules = policy(
+        rule("a", groups=("staff",), labels=("secret",), models=("one",), dialects=("openai",)),
+        rule("b", groups=("staff",), actions=("embed",), models=("two",)),
+    )
+    governed = Door(rules).governed
+    assert governed.may_see(caller(), "one", "openai")
+    assert not governed.may_see(caller(), "one", "ollama")
+    assert governed.may_see(caller(), "two", "ollama")
+    assert not governed.may_see(caller(), "three", "openai")
+    assert not governed.may_see(caller("k2", "guests"), "one", "openai")
+
+
+async def test_an_answer_is_cut_to_what_another_server_has_left() -> None:
+    store = MemoryLimits()
+    doors = [Door(limited(tokens_per_day=5000), store=store) for _ in range(2)]
+    await doors[0].chat(asked())
+    await doors[0].keeper.tidy()
+    (reservation,) = [await doors[1].keeper.reserve(doors[1].claim(), 4000)]
+    events = await doors[0].chat(asked())
+    assert [event.code for event in events if isinstance(event, Warning)] == ["answer_limited"]
+    assert doors[0].engine.requests[-1].sampling.max_tokens == 5000 - 7 - 4000 - 5
+    doors[1].keeper.settle(reservation, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gemstead.core.errors import FileDamaged, SettingInvalid
-from gemstead.store.database import SCRIPTS, Database, _migrate, newest, open_database
+from gemstead.store.database import FOLDERS, Database, Lineage, _migrate, newest, open_database, revisions
 
 READ_ALL = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit(); c.close()"
 
@@ -59,8 +59,34 @@ def test_a_database_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     assert "newer" in caught.value.what
 
 
-@pytest.mark.parametrize("revision", sorted(path.stem for path in (SCRIPTS / "versions").glob("[0-9]*.py")))
-def test_a_database_of_every_earlier_version_is_brought_up_and_keeps_what_it_has(tmp_path: Path, revision: str) -> None:
+@pytest.mark.parametrize(
+    ("lineage", "revision"), [(lineage, revision) for lineage in FOLDERS for revision in revisions(lineage)]
+)
+def test_a_database_of_every_earlier_version_is_brought_up(tmp_path: Path, lineage: Lineage, revision: str) -> None:
+    database = Database(tmp_path / "some.db")
+    _migrate(database, revision, lineage)
+    connection = open_database(database.path, lineage).raw()
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (newest(lineage),)
+    connection.close()
+    fresh = open_database(tmp_path / "fresh.db", lineage)
+    assert schema(fresh) == schema(database)
+
+
+def schema(database: Database) -> list[tuple[str, str]]:
+    connection = database.raw()
+    found = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    connection.close()
+    return found
+
+
+def test_a_database_of_one_lineage_is_not_taken_for_one_of_another(tmp_path: Path) -> None:
+    open_database(tmp_path / "some.db", "evidence")
+    with pytest.raises(SettingInvalid):
+        open_database(tmp_path / "some.db", "gemstead")
+
+
+@pytest.mark.parametrize("revision", revisions("gemstead"))
+def test_a_database_of_every_earlier_version_keeps_its_keys(tmp_path: Path, revision: str) -> None:
     database = Database(tmp_path / "gemstead.db")
     _migrate(database, revision)
     connection = sqlite3.connect(database.path)

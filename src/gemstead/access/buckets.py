@@ -47,25 +47,13 @@ class Bucket(Protocol):
         """Until it is as good as new."""
         ...
 
-    def needs_save(self, now_us: int) -> bool:
-        """Whether more is spent than a restart would know."""
-        ...
-
-    def is_far_ahead(self, now_us: int) -> bool:
-        """Whether a restart would count much that was not spent."""
-        ...
-
-    def ahead(self, now_us: int) -> Saved:
-        """What to save so that `needs_save` is false for a while: a little more than is spent."""
-        ...
-
     def saved(self, now_us: int) -> Saved:
         """What is spent, exactly."""
         ...
 
-    def note_saved(self, saved: Saved) -> None: ...
-
-    def restore(self, saved: Saved) -> None: ...
+    def restore(self, saved: Saved) -> None:
+        """From now on what was saved is what is spent."""
+        ...
 
 
 class MinuteBucket:
@@ -82,7 +70,6 @@ class MinuteBucket:
         self.kind: Kind = kind
         self._level = 0
         self._at_us = 0
-        self._mark = Saved(name, 0, 0, "")
 
     def wait_us(self, cost: int, now_us: int) -> int | None:
         if cost > self.limit:
@@ -104,35 +91,19 @@ class MinuteBucket:
     def reset_us(self, now_us: int) -> int:
         return -(-self._now(now_us) // self.limit) if self.limit else MINUTE_US
 
-    def needs_save(self, now_us: int) -> bool:
-        return self._now(now_us) > _leaked(self._mark.level, self._mark.at_us, now_us, self.limit)
-
-    def is_far_ahead(self, now_us: int) -> bool:
-        mark = _leaked(self._mark.level, self._mark.at_us, now_us, self.limit)
-        return mark > self._now(now_us) + 2 * self._step()
-
-    def ahead(self, now_us: int) -> Saved:
-        return Saved(self.name, self._now(now_us) + self._step(), max(now_us, self._at_us), "")
-
-    def _step(self) -> int:
-        return max(1, self.limit // 10) * MINUTE_US
-
     def saved(self, now_us: int) -> Saved:
         return Saved(self.name, self._now(now_us), max(now_us, self._at_us), "")
 
-    def note_saved(self, saved: Saved) -> None:
-        self._mark = saved
-
     def restore(self, saved: Saved) -> None:
-        self._level, self._at_us, self._mark = saved.level, saved.at_us, saved
+        self._level, self._at_us = saved.level, saved.at_us
 
     def _now(self, now_us: int) -> int:
-        return _leaked(self._level, self._at_us, now_us, self.limit)
-
-
-def _leaked(level: int, at_us: int, now_us: int, limit: int) -> int:
-    """A clock that was set back stops the leak and does nothing else."""
-    return max(0, level - max(0, now_us - at_us) * limit)
+        """What has not leaked away. A clock that was set back stops the leak and does nothing else."""
+        passed_us = now_us - self._at_us
+        if passed_us <= 0:
+            return self._level
+        left = self._level - passed_us * self.limit
+        return max(0, left)
 
 
 class PeriodBucket:
@@ -146,7 +117,6 @@ class PeriodBucket:
         self._period = ""
         self._ends_us = 0
         self._spent = 0
-        self._mark = Saved(name, 0, 0, "")
 
     def wait_us(self, cost: int, now_us: int) -> int | None:
         if cost > self.limit:
@@ -172,31 +142,15 @@ class PeriodBucket:
         self._turn(now_us)
         return max(0, self._ends_us - now_us) if self._spent else 0
 
-    def needs_save(self, now_us: int) -> bool:
-        self._turn(now_us)
-        return self._spent > (self._mark.level if self._mark.period == self._period else 0)
-
-    def is_far_ahead(self, now_us: int) -> bool:
-        self._turn(now_us)
-        return self._mark.period == self._period and self._mark.level > self._spent + 2 * self._step()
-
-    def ahead(self, now_us: int) -> Saved:
-        self._turn(now_us)
-        return Saved(self.name, self._spent + self._step(), now_us, self._period)
-
-    def _step(self) -> int:
-        return max(1, self.limit // 1000)
-
     def saved(self, now_us: int) -> Saved:
         self._turn(now_us)
         return Saved(self.name, self._spent, now_us, self._period)
 
-    def note_saved(self, saved: Saved) -> None:
-        self._mark = saved
-
     def restore(self, saved: Saved) -> None:
-        self._spent, self._period, self._mark = saved.level, saved.period, saved
-        self._ends_us = 0
+        """What was saved of an earlier period than the one that has begun here is over."""
+        if saved.period > self._period:
+            self._period, self._ends_us = saved.period, 0
+        self._spent = saved.level if saved.period == self._period else 0
 
     def _turn(self, now_us: int) -> None:
         """Into the period of now. One that began never comes back: a clock set back gives nobody a second day."""

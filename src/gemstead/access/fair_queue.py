@@ -68,7 +68,15 @@ class FairQueue:
 
     @asynccontextmanager
     async def place(self, ticket: Ticket) -> AsyncGenerator[None]:
-        """Holds one place while the block runs; gives it back whatever happens.
+        """Holds one place while the block runs; gives it back whatever happens. Raises: as `enter`."""
+        await self.enter(ticket)
+        try:
+            yield
+        finally:
+            self.leave(ticket)
+
+    async def enter(self, ticket: Ticket) -> None:
+        """Takes one place, which has to be given back by `leave`.
 
         Raises: QuotaExceeded if too many of this caller wait; EngineBusy if all together do, or none came free within
         `wait_limit_s`.
@@ -86,14 +94,15 @@ class FairQueue:
         except BaseException:
             self._forget(flow)
             raise
-        try:
-            yield
-        finally:
-            flow.num_running -= 1
-            self.num_running -= 1
-            self._queue(flow)
-            self._start_next()
-            self._forget(flow)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Gives a place back; who is next begins."""
+        flow = self._flows[ticket.flow]
+        flow.num_running -= 1
+        self.num_running -= 1
+        self._queue(flow)
+        self._start_next()
+        self._forget(flow)
 
     def settle(self, ticket: Ticket, cost: int) -> None:
         """Corrects the caller's clock by what a request really took. Call it before its place is given back."""

@@ -91,8 +91,6 @@ ONLY_FOR_ALLOW = {
 UNENFORCED = {
     "guards": "guard actions are not applied yet",
     "requires_approval": "nothing waits for an approval yet",
-    "keeps_content": "content is kept nowhere yet, whatever the rule says",
-    "retention_days": "nothing is deleted by retention yet",
     "cloud": "no request leaves this machine yet, whatever the rule says",
 }
 """What a rule may say already and no part of the program acts on: `policy check` tells."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
@@ -47,7 +46,8 @@ from gemstead.api.responses import responses_endpoints
 from gemstead.api.services import Services
 from gemstead.api.sign_in import EVERYBODY, OPEN_PATHS, credential_of
 from gemstead.api.tokenize import TokenizeEndpoint
-from gemstead.core.errors import GemsteadError, Interrupted, QuotaExceeded
+from gemstead.core.errors import GemsteadError, Interrupted, QuotaExceeded, ScopeMissing
+from gemstead.core.lots import RandomNames
 from gemstead.core.plugins import load_plugin, plugin_names
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ logger = logging.getLogger(__name__)
 DIALECTS = "gemstead.api.dialects"
 
 Endpoint: TypeAlias = Callable[[Call], Awaitable[None]]
+
+_NAMES = RandomNames()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -152,7 +154,7 @@ class _Door(msgspec.Struct, frozen=True):
         if scope["type"] != "http":
             await self.router(scope, receive, send)
             return
-        call = Call(scope, receive, send, _request_id(scope), self.services.stall_limit_s)
+        call = Call(scope, receive, send, request_id_of(scope), self.services.stall_limit_s)
         scope["gemstead.call"] = call
         metrics = self.services.metrics
         with metrics.in_flight.track_inprogress():
@@ -196,14 +198,17 @@ class _Door(msgspec.Struct, frozen=True):
 
     async def _refuse(self, call: Call, error: GemsteadError) -> None:
         """Raises: `error` itself if the answer has begun: the server then cuts the connection."""
+        if isinstance(error, ScopeMissing):
+            self.services.note_refusal(call.caller.key_id, error.code)
         if call.status is not None:
             raise error
         error.request_id = call.request_id
         dialect = call.dialect = call.dialect or owner_of(self.dialects, call)
-        await call.answer(http_status(error), JSON, dialect.encode_error(error), _refusal_headers(error))
+        await call.answer(http_status(error), JSON, dialect.encode_error(error), refusal_headers(error))
 
 
-def _refusal_headers(error: GemsteadError) -> list[Header]:
+def refusal_headers(error: GemsteadError) -> list[Header]:
+    """When to try again, how to sign in, what is left."""
     headers: list[Header] = []
     if (wait_s := retry_after_s(error)) is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(wait_s)))
@@ -214,9 +219,9 @@ def _refusal_headers(error: GemsteadError) -> list[Header]:
     return headers
 
 
-def _request_id(scope: Scope) -> str:
+def request_id_of(scope: Scope) -> str:
     """The caller's own id if it is a sane one, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
             return str(given)
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{_NAMES.hex(12)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -17,10 +16,13 @@ from gemstead.api.disconnect import cancelled_if_client_leaves
 from gemstead.api.quota_headers import headers_left
 from gemstead.api.services import Services
 from gemstead.core.errors import GemsteadError
+from gemstead.core.lots import RandomNames
 from gemstead.core.types import Event, Finish, Warning
 from gemstead.pipeline.fold import ReplyFold
 
 logger = logging.getLogger(__name__)
+
+_NAMES = RandomNames()
 
 
 class ChatEndpoint(msgspec.Struct, frozen=True):
@@ -44,7 +46,7 @@ class ExchangeReply(msgspec.Struct, frozen=True):
         services = self.services
         request = call.asked(with_header(decoded.request, call.header(HEADER.encode())))
         head = ReplyHead(
-            token=secrets.token_hex(12),
+            token=_NAMES.hex(12),
             created_s=int(time.time()),
             model=request.model,
             fingerprint=services.fingerprint(request.model),

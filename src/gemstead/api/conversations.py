@@ -105,6 +105,12 @@ class Conversations:
         del self._kept[owner, response_id]
         self._release(response)
 
+    def clear(self) -> None:
+        """Forgets every response, of everybody."""
+        self._kept.clear()
+        self._num_holders.clear()
+        self.num_bytes = 0
+
     def _drop_idle(self) -> None:
         limit_s = self._clock() - self.max_idle_s
         while self._kept and next(iter(self._kept.values()))[1] < limit_s:

@@ -89,6 +89,8 @@ STATUS_OF_CODE = {
     "interrupted": 503,
     "sign_in_unavailable": 503,
     "limits_unavailable": 503,
+    "evidence_unavailable": 503,
+    "content_unavailable": 503,
     "engine_timeout": 504,
 }
 

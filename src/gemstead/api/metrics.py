@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from gemstead import __version__
 from gemstead.access.policy_watch import ReloadResult
+from gemstead.api.evidence_metrics import EvidenceMetrics
 from gemstead.api.readiness import ENGINE_STATES, EngineStatus
 from gemstead.core.errors import SignInFailure
 from gemstead.pipeline.outcome import Outcome
@@ -34,6 +35,8 @@ class DoorMetrics:
             buckets=DURATION_BUCKETS_S,
             registry=self.registry,
         )
+        self._answers: dict[tuple[str, int, str], tuple[Counter, Histogram]] = {}
+        """The series of each kind of answer there was: looking them up by label costs more than counting."""
         self._ttft = Histogram(
             "gemstead_ttft_seconds",
             "From the exchange's start to the first token of the answer; waiting in line included.",
@@ -54,6 +57,7 @@ class DoorMetrics:
         self._policy = Gauge(
             "gemstead_policy_info", "Always 1; the policy in force is its label.", ("sha256",), registry=self.registry
         )
+        self.evidence = EvidenceMetrics(self.registry)
         build = Gauge(
             "gemstead_build_info", "Always 1; the version is its label.", ("version",), registry=self.registry
         )
@@ -65,8 +69,12 @@ class DoorMetrics:
 
     def count_request(self, route: str, status: int, finish_reason: str, duration_s: float) -> None:
         """`route` is the route's pattern, never the path; `finish_reason` is empty where nothing was generated."""
-        self._requests.labels(route, str(status), finish_reason).inc()
-        self._durations.labels(route).observe(duration_s)
+        found = self._answers.get((route, status, finish_reason))
+        if found is None:
+            counter = self._requests.labels(route, str(status), finish_reason)
+            found = self._answers[route, status, finish_reason] = (counter, self._durations.labels(route))
+        found[0].inc()
+        found[1].observe(duration_s)
 
     def count_outcome(self, outcome: Outcome) -> None:
         """For `Exchange.record`. A name that is no model's is never made a label."""

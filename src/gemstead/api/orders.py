@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -16,18 +16,22 @@ from gemstead.api.desk import (
     CreateModel,
     ListLoaded,
     ListModels,
+    LoadedModel,
     ModelDesk,
+    ModelDetails,
     Order,
     PullModel,
     RemoveModel,
     ShowModel,
+    StoredModel,
     Work,
     WorkProgress,
 )
 from gemstead.api.dialect import DecodedWork, FixedRoute, OrderRoute, RefusedRoute, WorkRoute
 from gemstead.api.disconnect import cancelled_if_client_leaves
+from gemstead.api.models import is_visible
 from gemstead.api.services import Services
-from gemstead.core.errors import GemsteadError, Missing
+from gemstead.core.errors import GemsteadError, Missing, PolicyRefused
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,10 @@ class OrderEndpoint(msgspec.Struct, frozen=True):
         if isinstance(decoded.order, CopyModel | RemoveModel):
             call.require_scope("admin")
         answer = await _carry_out(_desk_of(services), decoded.order)
+        if isinstance(decoded.order, ListModels | ListLoaded):
+            answer = tuple([one for one in answer if is_visible(services, call, _name_of(one))])
+        elif isinstance(answer, ModelDetails) and not is_visible(services, call, answer.model.name):
+            raise PolicyRefused(f"no rule allows this caller the model {answer.model.name}")
         await call.answer(200, JSON, self.route.encode(answer), warning_headers(decoded.warnings))
 
 
@@ -127,8 +135,12 @@ def _desk_of(services: Services) -> ModelDesk:
     return services.desk
 
 
-async def _carry_out(desk: ModelDesk, order: Order) -> object:
-    answer: object = None
+def _name_of(listed: StoredModel | LoadedModel) -> str:
+    return listed.name if isinstance(listed, StoredModel) else listed.model.name
+
+
+async def _carry_out(desk: ModelDesk, order: Order) -> Any:
+    answer: Any = None
     match order:
         case ListModels():
             answer = await desk.list_models()

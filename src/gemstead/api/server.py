@@ -58,8 +58,8 @@ async def run_server(
 ) -> None:
     """Serves on `listener` until `stop` is set, then takes nothing new and lets answers under way finish.
 
-    `on_started` gets the port. `tls` None: plain HTTP. Being cancelled is the impatient way: answers under way are cut
-    at once.
+    `on_started` gets the port, 0 of a listener that has none. `tls` None: plain HTTP. Being cancelled is the impatient
+    way: answers under way are cut at once.
     """
     limits = limits or ConnectionLimits()
     protocol: Any = partial(BoundedProtocol, limits=limits, slots=Slots(limits))
@@ -106,17 +106,26 @@ class _Server(uvicorn.Server):
         await super().startup([])
         loop = asyncio.get_running_loop()
         config, tls = self.config, self._tls
-        server = await loop.create_server(
-            lambda: config.http_protocol_class(  # type: ignore[call-arg]
+        listener = sockets[0]
+
+        def protocol() -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]
                 config=config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
-            ),
-            sock=sockets[0],
+            )
+
+        if listener.family == getattr(socket, "AF_UNIX", None):
+            self.servers.append(await loop.create_unix_server(protocol, sock=listener, backlog=BACKLOG))
+            self._on_started(0)
+            return
+        server = await loop.create_server(
+            protocol,
+            sock=listener,
             ssl=tls,
             backlog=BACKLOG,
             ssl_handshake_timeout=None if tls is None else HANDSHAKE_LIMIT_S,
         )
         self.servers.append(server)
-        self._on_started(sockets[0].getsockname()[1])
+        self._on_started(listener.getsockname()[1])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

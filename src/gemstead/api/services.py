@@ -13,6 +13,7 @@ from gemstead.api.dialect import ModelCard
 from gemstead.api.metrics import DoorMetrics
 from gemstead.api.readiness import EngineStatus
 from gemstead.api.sign_in import SignIn
+from gemstead.core.caller import Caller
 from gemstead.core.quota import QuotaState
 from gemstead.core.types import ChatRequest, Embeddings, EmbedRequest, Event, Sampling
 from gemstead.core.units import MIB
@@ -38,12 +39,16 @@ class Services(msgspec.Struct, frozen=True):
     """Kept responses; none are kept unless this is given."""
     sampling: Callable[[str], Sampling] = lambda _model: Sampling(temperature=1.0, top_p=1.0)
     """What a request to a model leaves open, where its reply must name it."""
+    may_see: Callable[[Caller, str, str], bool] = lambda _caller, _model, _dialect: True
+    """Whether a caller may use a model over a dialect, so that it is listed."""
     desk: ModelDesk | None = None
     """None: there is no store behind this door."""
     quota: Callable[[ChatRequest | EmbedRequest], Awaitable[QuotaState | None]] | None = None
     """What is left of the caller's limits for requests like this one; None: nothing is limited."""
     sign_in: SignIn | None = None
     """None: everybody may do everything."""
+    note_refusal: Callable[[str | None, str], None] = lambda _key_id, _code: None
+    """Told of calls that a key was not enough for: which key, and the error's code."""
     host_names: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     """Of web pages that may call and read answers ("https://chat.example.org")."""

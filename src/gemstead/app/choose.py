@@ -9,7 +9,6 @@ import msgspec
 from gemstead.app.candidates import candidate_of, catalogue_candidates, stored_gemma4
 from gemstead.app.setup import Setup, goal_of, source_options, this_machine
 from gemstead.app.tuned import plan_stored
-from gemstead.catalog.licences import accept_licence
 from gemstead.catalog.manifests import Manifest
 from gemstead.catalog.names import artefact_of_address
 from gemstead.catalog.pull import PullRequest, pull_first, requests_for
@@ -149,4 +148,4 @@ def _provide_choice(setup: Setup, machine: Machine, choice: Choice, has_accepted
 
 def _accept(setup: Setup, request: PullRequest) -> None:
     if request.entry is not None:
-        accept_licence(setup.store.licences, setup.store.catalog.licence(request.entry.licence))
+        setup.store.accept(setup.store.catalog.licence(request.entry.licence))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 import msgspec
 
+from gemstead.access.lock import LOCAL_USER
 from gemstead.app.choose import AUTO, provide
 from gemstead.app.gateway import Gateway, opened_gateway
+from gemstead.app.server_evidence import opened_evidence
 from gemstead.app.servers import (
     ServerRecord,
     forget,
@@ -20,6 +23,7 @@ from gemstead.app.servers import (
     tls_context,
 )
 from gemstead.app.setup import Setup, ensure_engine, make_setup
+from gemstead.core.caller import Origin
 from gemstead.core.errors import NameUnknown
 from gemstead.core.progress import Progress, no_progress
 from gemstead.core.types import ChatRequest, Event
@@ -51,7 +55,8 @@ class OwnEngine:
         self.context_length = gateway.plan.context_length
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
-        return self._gateway.chat(msgspec.structs.replace(request, model=self.model))
+        origin = Origin(LOCAL_USER, f"req_{secrets.token_hex(12)}", "cli")
+        return self._gateway.chat(msgspec.structs.replace(request, model=self.model, origin=origin))
 
 
 class RunningServer:
@@ -109,7 +114,10 @@ async def open_talker(
         plan = await asyncio.to_thread(
             provide, setup, loaded.settings.model.name, has_accepted_licence=has_accepted_licence
         )
-        async with opened_gateway(setup, plan, installation, folder) as gateway:
+        async with (
+            opened_evidence(setup, plan, installation, "command") as evidence,
+            opened_gateway(setup, plan, installation, folder, evidence=evidence) as gateway,
+        ):
             await gateway.start()
             yield OwnEngine(gateway)
     finally:

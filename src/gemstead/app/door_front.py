@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 import msgspec
 
@@ -27,12 +27,15 @@ class DoorFront(msgspec.Struct, frozen=True):
     keep_alive: KeepAlive
     load: Callable[[str], Awaitable[object]]
     complete: Callable[[ChatRequest], ChatRequest]
+    aside: Callable[[ChatRequest], AbstractAsyncContextManager[None]] = lambda _request: nullcontext()
+    """Lets in what generates nothing, as `Exchange.admit` lets in what does."""
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
         """As `Exchange.chat`. A request without anything to answer loads or unloads the model, and only that."""
         asked, warnings = await self._understood(request)
         if asked.is_load:
-            await self._load(asked)
+            async with self.aside(asked):
+                await self._load(asked)
             yield Finish("stop")
             return
         waiting = LoadWait(self.engine)
@@ -46,11 +49,13 @@ class DoorFront(msgspec.Struct, frozen=True):
                 yield waiting.tell(event)
 
     async def count_tokens(self, request: ChatRequest) -> int:
+        """Raises: what `aside` raises; any GemsteadError."""
         asked, _warnings = await self._understood(request)
-        async with self.keep_alive.hold(None):
+        async with self.aside(asked), self.keep_alive.hold(None):
             return await self.exchange.count_tokens(asked)
 
     async def tokenize(self, model: str, text: str) -> tuple[int, ...]:
+        """For a request whose tokens were counted before: that has let it in."""
         async with self.keep_alive.hold(None):
             return await self.exchange.tokenize(await self.served_name(model), text)
 

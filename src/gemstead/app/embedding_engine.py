@@ -14,7 +14,7 @@ from gemstead.app.setup import Setup, this_machine
 from gemstead.core.errors import EngineRefused
 from gemstead.core.plan import Plan
 from gemstead.engines.base import Engine, Installation
-from gemstead.engines.process import EngineProcess, ProcessOptions
+from gemstead.engines.process import EngineChange, EngineProcess, ProcessOptions
 from gemstead.planner.embeddings import make_embed_plan
 
 
@@ -32,12 +32,14 @@ class EmbeddingEngine:
         installation: Installation,
         run_dir: Path,
         is_chat_loaded: Callable[[], bool],
+        on_change: Callable[[EngineChange], None] = lambda _change: None,
     ) -> None:
         self._setup = setup
         self._chat = chat
         self._installation = installation
         self._run_dir = run_dir
         self._is_chat_loaded = is_chat_loaded
+        self._on_change = on_change
         self._process: EngineProcess | None = None
         self._planning = asyncio.Lock()
 
@@ -86,5 +88,7 @@ class EmbeddingEngine:
             plan,
             run_dir=self._run_dir,
             log_dir=loaded.paths.logs,
-            options=ProcessOptions(environ=loaded.environ, start_s=loaded.settings.engine.start_timeout_s),
+            options=ProcessOptions(
+                environ=loaded.environ, start_s=loaded.settings.engine.start_timeout_s, on_change=self._on_change
+            ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def facts_of(plan: Plan) -> ModelFacts:
         can_see=projector is not None and projector.get("clip.has_vision_encoder") is True,
         can_hear=projector is not None and projector.get("clip.has_audio_encoder") is True,
         shows_tools="tools" in (gguf.chat_template or ""),
+        template_sha256=None if gguf.chat_template is None else _sha256(gguf.chat_template),
     )
 
 
@@ -75,3 +77,7 @@ def template_of(gguf: GgufFile, name: str) -> TemplateName | None:
         if match := _VARIANT.search(called.lower()):
             return "gemma4-small" if match["small"] else "gemma4-large"
     return "gemma4-small" if gguf.integer("gemma4.embedding_length_per_layer_input") else "gemma4-large"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

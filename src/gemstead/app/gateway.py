@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,16 +25,18 @@ from gemstead.app.embedding_engine import EmbeddingEngine
 from gemstead.app.facts import ServedModel
 from gemstead.app.names import ServedNames
 from gemstead.app.residency import KeepAlive
+from gemstead.app.server_evidence import ServerEvidence
 from gemstead.app.setup import Setup, source_options
 from gemstead.catalog.entries import Sampling as Recommended
 from gemstead.catalog.store import Store
+from gemstead.core.caller import Caller
 from gemstead.core.errors import GemsteadError
 from gemstead.core.plan import Plan
 from gemstead.core.progress import ProgressEvent
 from gemstead.core.quota import QuotaState
 from gemstead.core.types import ChatRequest, EmbedRequest, Event, Sampling
 from gemstead.engines.base import Engine, Installation
-from gemstead.engines.process import EngineProcess, ProcessOptions
+from gemstead.engines.process import EngineChange, EngineProcess, ProcessOptions
 from gemstead.pipeline.admission import Admission
 from gemstead.pipeline.embed import SPECIAL_TOKENS
 from gemstead.pipeline.exchange import Exchange
@@ -43,6 +45,7 @@ from gemstead.pipeline.grant import Grant
 from gemstead.pipeline.media import MediaLimits
 from gemstead.pipeline.outcome import Outcome
 from gemstead.pipeline.prepare import PrepareRules
+from gemstead.pipeline.recording import Recorder
 from gemstead.settings.model import ResponsesSettings, Settings
 
 MAX_WAIT_S = 600.0
@@ -60,11 +63,19 @@ class LineSizes(NamedTuple):
 class Gateway:
     """A supervised engine, the path requests take to it, and what is counted on the way."""
 
-    def __init__(self, setup: Setup, plan: Plan, installation: Installation, run_dir: Path) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        plan: Plan,
+        installation: Installation,
+        run_dir: Path,
+        evidence: ServerEvidence | None = None,
+    ) -> None:
         settings = setup.loaded.settings
         self.plan = plan
         self.installation = installation
-        self.metrics = DoorMetrics()
+        self.metrics = DoorMetrics() if evidence is None else evidence.metrics
+        self._evidence = evidence
         self._created_s = int(time.time())
         self._load: ProgressEvent | None = None
         self._tell = setup.progress
@@ -73,21 +84,14 @@ class Gateway:
         self._recommended = recommended_sampling(setup.store, plan.model)
         self._server = settings.server
         self._conversations = conversations_of(settings.responses)
-        self.engine = EngineProcess(
-            setup.kind,
-            installation,
-            plan,
-            run_dir=run_dir,
-            log_dir=setup.loaded.paths.logs,
-            options=ProcessOptions(
-                environ=setup.loaded.environ,
-                extra_args=settings.engine.extra_args,
-                start_s=settings.engine.start_timeout_s,
-            ),
-            progress=self._note_progress,
-        )
+        self.engine = self._new_engine(setup, run_dir)
         self.embedding_engine = EmbeddingEngine(
-            setup, plan, installation, run_dir, is_chat_loaded=lambda: self.engine.state == "ready"
+            setup,
+            plan,
+            installation,
+            run_dir,
+            is_chat_loaded=lambda: self.engine.state == "ready",
+            on_change=lambda change: self._note_engine(change, "embed"),
         )
         self.line = line_sizes(plan.num_slots, settings.server.max_concurrent_requests)
         self._admission = Admission(*self.line)
@@ -99,6 +103,7 @@ class Gateway:
             record=self._record,
             facts_of=lambda _model: self._served.facts,
             rules=prepare_rules(settings),
+            recorder=self._recorder,
         )
 
         keep_s = settings.engine.keep_alive_s
@@ -111,8 +116,26 @@ class Gateway:
             keep_alive=self.keep_alive,
             load=self._engine_for,
             complete=lambda request: with_recommended(request, self._recommended),
+            aside=self._aside,
         )
         self.desk = StoreDesk(setup.store, desk_rules(setup), plan.model, self._loaded)
+
+    def _new_engine(self, setup: Setup, run_dir: Path) -> EngineProcess:
+        asked = setup.loaded.settings.engine
+        return EngineProcess(
+            setup.kind,
+            self.installation,
+            self.plan,
+            run_dir=run_dir,
+            log_dir=setup.loaded.paths.logs,
+            options=ProcessOptions(
+                environ=setup.loaded.environ,
+                extra_args=asked.extra_args,
+                start_s=asked.start_timeout_s,
+                on_change=self._note_engine,
+            ),
+            progress=self._note_progress,
+        )
 
     def govern(self, governed: Governed) -> None:
         """From here on policy and limits decide who gets in."""
@@ -156,13 +179,15 @@ class Gateway:
             embed=self.front.embed,
             desk=self.desk,
             models=lambda: (card,),
-            engines=self._statuses,
+            engines=self.statuses,
             metrics=self.metrics,
             fingerprint=lambda _model: build,
             conversations=self._conversations,
             sampling=lambda _model: open_sampling(self._recommended),
+            may_see=self._may_see,
             quota=self.quota_left if self._governed is not None else None,
             sign_in=sign_in,
+            note_refusal=self._note_refusal,
             host_names=frozenset(name.lower() for name in self._server.host_names),
             origins=frozenset(self._server.allowed_origins),
             max_body_bytes=self._server.max_body_bytes,
@@ -170,6 +195,17 @@ class Gateway:
 
     def note_sign_in_failure(self, attempt: FailedAttempt) -> None:
         self.metrics.count_sign_in_failure(attempt.reason)
+        if self._evidence is not None:
+            self._evidence.note_sign_in_failure(attempt)
+
+    async def forget_texts(self) -> None:
+        """Drops every text that is in memory here or in the engines, after running answers had their time to finish.
+
+        An engine's prompt cache is cleared by nothing but its end; the next request has it loaded anew.
+        """
+        await self.keep_alive.unload(lambda: self._unload(self._server.drain_s))
+        # Only now: answers that were running have left their responses here.
+        self._conversations.clear()
 
     async def stop(self, drain_s: float) -> None:
         """Ends what runs, after running answers had `drain_s` to finish."""
@@ -181,6 +217,12 @@ class Gateway:
 
     def _admit(self, request: ChatRequest | EmbedRequest) -> AbstractAsyncContextManager[Grant]:
         return self._admission.place() if self._governed is None else self._governed.admit(request)
+
+    def _aside(self, request: ChatRequest) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._governed is None else self._governed.admit_aside(request)
+
+    def _may_see(self, caller: Caller, model: str, dialect: str) -> bool:
+        return self._governed is None or self._governed.may_see(caller, model, dialect)
 
     async def _engine_for(self, model: str) -> Engine:
         await self._check_model(model)
@@ -207,6 +249,17 @@ class Gateway:
             expires_at_s=self.keep_alive.expires_at_s(),
         )
 
+    def _recorder(self) -> Recorder | None:
+        return None if self._evidence is None else self._evidence.recorder()
+
+    def _note_engine(self, change: EngineChange, purpose: str = "chat") -> None:
+        if self._evidence is not None:
+            self._evidence.note_engine(change, purpose)
+
+    def _note_refusal(self, key_id: str | None, code: str) -> None:
+        if self._evidence is not None:
+            self._evidence.note_refusal(key_id, code)
+
     def _record(self, outcome: Outcome) -> None:
         self.metrics.count_outcome(outcome)
 
@@ -214,7 +267,8 @@ class Gateway:
         self._load = event
         self._tell(event)
 
-    def _statuses(self) -> tuple[EngineStatus, ...]:
+    def statuses(self) -> tuple[EngineStatus, ...]:
+        """Of its engines, as `/readyz` shows them."""
         embedding = self.embedding_engine.status()
         return (self._status(),) if embedding is None else (self._status(), embedding)
 
@@ -228,10 +282,16 @@ class Gateway:
 
 @asynccontextmanager
 async def opened_gateway(
-    setup: Setup, plan: Plan, installation: Installation, run_dir: Path, *, drain_s: Callable[[], float] = lambda: 0.0
+    setup: Setup,
+    plan: Plan,
+    installation: Installation,
+    run_dir: Path,
+    *,
+    drain_s: Callable[[], float] = lambda: 0.0,
+    evidence: ServerEvidence | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway whose engines are ended on the way out, after running answers had `drain_s` to finish."""
-    gateway = Gateway(setup, plan, installation, run_dir)
+    gateway = Gateway(setup, plan, installation, run_dir, evidence)
     try:
         yield gateway
     finally:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from gemstead.access.fair_queue import FairQueue
 from gemstead.access.key_ring import KeyRing
 from gemstead.access.limit_store import PolicyVersions, SqliteLimits
@@ -32,19 +34,27 @@ def policy_path(loaded: Loaded) -> Path:
     return loaded.paths.config / POLICY_FILE if given is None else Path(given).expanduser()
 
 
+class Governance(msgspec.Struct, frozen=True):
+    """What decides who gets in, while the server runs."""
+
+    governed: Governed
+    watch: PolicyWatch
+    keeper: LimitKeeper
+
+
 @asynccontextmanager
 async def opened_governance(
     loaded: Loaded, gateway: Gateway, ring: KeyRing, on_policy: Callable[[PolicyText], None] = lambda _text: None
-) -> AsyncIterator[Governed]:
+) -> AsyncIterator[Governance]:
     """Lets nobody into `gateway` but by policy and limits. `on_policy` is told of each version before it is in force.
 
     Raises: SettingInvalid for a broken policy file, or one that is named and not there.
     """
     database = open_database(loaded.paths.database)
-    limits_connection, versions_connection = database.raw(), database.raw()
+    store, versions_connection = SqliteLimits(database), database.raw()
     try:
         watch = _watch(loaded, gateway, PolicyVersions(versions_connection), on_policy)
-        keeper = LimitKeeper(SqliteLimits(limits_connection))
+        keeper = LimitKeeper(store)
         governed = Governed(
             watch.current,
             keeper,
@@ -56,14 +66,14 @@ async def opened_governance(
         gateway.govern(governed)
         tasks = [asyncio.create_task(watch.keep_watching()), asyncio.create_task(_keep_tidy(keeper))]
         try:
-            yield governed
+            yield Governance(governed, watch, keeper)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
             await keeper.close()
     finally:
-        limits_connection.close()
+        store.close()
         versions_connection.close()
 
 

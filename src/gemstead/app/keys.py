@@ -14,8 +14,9 @@ from gemstead.access.failure_store import FailureRow, list_failures
 from gemstead.access.key_store import KeyStore
 from gemstead.access.limit_values import limits_of
 from gemstead.access.pepper import ensure_pepper
-from gemstead.access.records import SCOPES, Scope
+from gemstead.access.records import SCOPES, KeyChange, KeyRecord, Scope
 from gemstead.app.door_lock import given_pepper
+from gemstead.app.evidence import write_key_change
 from gemstead.core.errors import NameUnknown, RequestInvalid
 from gemstead.settings.load import Loaded
 from gemstead.store.database import open_database
@@ -27,10 +28,14 @@ MAX_WORD_CHARS = 200
 
 @contextmanager
 def key_store(loaded: Loaded) -> Iterator[KeyStore]:
-    """The keys of this data folder; the pepper is made with the first of them."""
+    """The keys of this data folder; the pepper is made with the first of them. Each change leaves a record."""
+
+    def on_change(change: KeyChange, record: KeyRecord) -> None:
+        write_key_change(loaded, change, record)
+
     connection = open_database(loaded.paths.database).raw()
     try:
-        yield KeyStore(connection, lambda: given_pepper(loaded, ensure_pepper))
+        yield KeyStore(connection, lambda: given_pepper(loaded, ensure_pepper), on_change)
     finally:
         connection.close()
 
@@ -117,4 +122,9 @@ def read_quota(texts: list[str]) -> dict[str, int]:
                 f"--quota {text[:60]!r} is no limit", param="quota", hint="--quota tokens_per_day=100000"
             )
         quota[name] = int(number)
+    return checked_quota(quota)
+
+
+def checked_quota(quota: dict[str, int]) -> dict[str, int]:
+    """Raises: RequestInvalid for a limit that is none, or out of range."""
     return limits_of(quota).named()

@@ -50,6 +50,13 @@ class KeepAlive:
         if self._unloading is not None:
             await asyncio.shield(self._unloading)
 
+    async def unload(self, unload: Callable[[], Awaitable[None]]) -> None:
+        """Unloads it now, by `unload`, whoever uses it; who asks for it meanwhile waits, and has it loaded anew."""
+        await self.settled()
+        self.has_unloaded = True
+        self._unloading = asyncio.create_task(self._run(unload), name="unload the model")
+        await self.settled()
+
     def expires_at_s(self) -> float | None:
         """Unix time at which the model is unloaded if nobody uses it from now on; None: never."""
         if self._timer is not None:
@@ -79,11 +86,11 @@ class KeepAlive:
         self._timer = None
         if self._unloading is None:
             self.has_unloaded = True
-            self._unloading = asyncio.create_task(self._run(), name="unload the model")
+            self._unloading = asyncio.create_task(self._run(self._unload), name="unload the model")
 
-    async def _run(self) -> None:
+    async def _run(self, unload: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._unload()
+            await unload()
         finally:
             self._unloading = None
 

@@ -23,10 +23,13 @@ from gemstead.api.bind import check_bind
 from gemstead.api.connections import ConnectionLimits
 from gemstead.api.server import listen, run_server
 from gemstead.api.tls import load_tls
+from gemstead.app.admin import check_admin, opened_admin
 from gemstead.app.choose import provide
+from gemstead.app.content_upkeep import opened_upkeep
 from gemstead.app.door_lock import is_locked, opened_lock
 from gemstead.app.gateway import Gateway, opened_gateway
 from gemstead.app.governance import opened_governance
+from gemstead.app.server_evidence import opened_evidence
 from gemstead.app.servers import (
     ServerRecord,
     forget,
@@ -38,6 +41,7 @@ from gemstead.app.servers import (
 )
 from gemstead.app.setup import Setup, ensure_engine
 from gemstead.core.errors import GemsteadError
+from gemstead.store.database import check_whole
 
 
 def serve(setup: Setup, *, on_ready: Callable[[ServerRecord], None]) -> None:
@@ -69,12 +73,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _serve(setup: Setup, folder: Path, on_ready: Callable[[ServerRecord], None]) -> None:
     server = setup.loaded.settings.server
+    check_whole(setup.loaded.paths.data)
     tls = load_tls(server.tls_cert, server.tls_key)
     check_bind(
         server.host,
         has_keys=await asyncio.to_thread(is_locked, setup.loaded),
         has_tls=tls is not None or server.allows_plain_http,
     )
+    check_admin(setup.loaded)
     # Better told now than after a download; but nobody is kept waiting on an open port while it lasts.
     listen(server.host, server.port).close()
     installation = await asyncio.to_thread(ensure_engine, setup)
@@ -83,14 +89,19 @@ async def _serve(setup: Setup, folder: Path, on_ready: Callable[[ServerRecord], 
     stop.install()
     token_path, token = make_token(folder)
     async with (
-        opened_gateway(setup, plan, installation, folder, drain_s=lambda: stop.drain_s) as gateway,
+        opened_evidence(setup, plan, installation) as evidence,
+        opened_gateway(setup, plan, installation, folder, drain_s=lambda: stop.drain_s, evidence=evidence) as gateway,
         opened_lock(setup.loaded, token, gateway.note_sign_in_failure) as door_lock,
-        opened_governance(setup.loaded, gateway, door_lock.ring),
+        evidence.watching(door_lock.ring.has_keys),
+        opened_governance(setup.loaded, gateway, door_lock.ring, evidence.note_policy) as governance,
+        opened_upkeep(setup.loaded, gateway.forget_texts),
     ):
         with listen(server.host, server.port) as listener:
             record = _record(setup, gateway, listener.getsockname()[1], token_path)
             front = _Front(build_api(gateway.services(door_lock.lock)), listener, tls, server.max_connections)
-            await _run(gateway, front, stop, folder, record, on_ready)
+            async with opened_admin(setup.loaded, gateway, governance, door_lock.lock, record.url) as where:
+                record = msgspec.structs.replace(record, admin=where)
+                await _run(gateway, front, stop, folder, record, on_ready)
 
 
 class _Front(msgspec.Struct, frozen=True):

@@ -56,6 +56,8 @@ class ServerRecord(msgspec.Struct, frozen=True):
     """Where the token of this user's command line is; empty: the server takes none."""
     tls_cert: str | None = None
     """The certificate it shows; None: plain HTTP."""
+    admin: str = ""
+    """Where its admin API listens, a URL or `unix:/path`; empty: it has none."""
 
     @property
     def url(self) -> str:

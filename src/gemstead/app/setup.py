@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from gemstead.app.corrections import with_corrections
+from gemstead.app.evidence import store_watch
 from gemstead.catalog.source import SourceOptions
 from gemstead.catalog.store import Store
 from gemstead.core.errors import EngineMissing
@@ -42,7 +43,7 @@ class Setup(msgspec.Struct, frozen=True):
 def make_setup(loaded: Loaded, *, progress: Progress = no_progress, say: Callable[[str], None] = say_nothing) -> Setup:
     """Raises: NameUnknown if the settings name an engine that does not exist."""
     kind = load_plugin(KINDS, loaded.settings.engine.kind, "ENGINE", EngineKind)
-    return Setup(loaded, Store(loaded.paths.models), kind, progress, say)
+    return Setup(loaded, Store(loaded.paths.models, watch=store_watch(loaded)), kind, progress, say)
 
 
 def source_options(loaded: Loaded) -> SourceOptions:

@@ -15,11 +15,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from gemstead.catalog.entries import Catalog, load_catalog
+from gemstead.catalog.entries import Catalog, Licence, load_catalog
+from gemstead.catalog.licences import Acceptance, accept_licence, acceptance_of
 from gemstead.catalog.locks import exclusive
 from gemstead.catalog.manifests import Manifest, StoredFile, read_manifest, safe_file_name, write_manifest
 from gemstead.catalog.names import ModelName, parse_name
@@ -28,6 +31,21 @@ from gemstead.catalog.roles import Role
 from gemstead.core.errors import DigestMismatch, FileDamaged, ModelMissing, NameUnknown
 from gemstead.core.progress import Progress, no_progress
 from gemstead.core.units import MIB
+
+StoreChange: TypeAlias = Literal["pulled", "created", "removed"]
+
+
+class StoreWatch(msgspec.Struct, frozen=True):
+    """Who is told of changes, each before it is one: what raises keeps it from happening.
+
+    A change that was told and did not happen after all is better than a model that nobody was told of.
+    """
+
+    on_model: Callable[[StoreChange, Manifest], object] = lambda _change, _manifest: None
+    on_licence: Callable[[Licence], object] = lambda _licence: None
+
+
+NOBODY = StoreWatch()
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -42,8 +60,9 @@ class Removal(msgspec.Struct, frozen=True):
 class Store:
     """The store under `root`; folders appear when they are needed, so that looking at an empty store writes nothing."""
 
-    def __init__(self, root: Path, catalog: Catalog | None = None) -> None:
+    def __init__(self, root: Path, catalog: Catalog | None = None, watch: StoreWatch = NOBODY) -> None:
         self.root = root
+        self._watch = watch
         self.catalog = catalog or load_catalog()
         self.manifests, self.views = root / "manifests", root / "views"
         self.incoming, self.quarantine = root / "incoming", root / "quarantine"
@@ -126,6 +145,7 @@ class Store:
         with exclusive(self.locks / "store.lock"):
             if not self.is_complete(manifest):
                 raise FileDamaged(f"files of {manifest.name} vanished meanwhile", hint="run the same command again")
+            self._watch.on_model(_origin_of(manifest), manifest)
             write_manifest(self._manifest_path(manifest.name), manifest)
         self._view(manifest)
         return manifest
@@ -139,12 +159,19 @@ class Store:
             freed_bytes = sum(unused.values())
             blobs = tuple(self.blob(sha256) for sha256 in sorted(unused))
             if not is_dry_run:
+                self._watch.on_model("removed", manifest)
                 # The record goes first: a kill after it leaves unused bytes, never a record without bytes.
                 self._manifest_path(manifest.name).unlink(missing_ok=True)
                 shutil.rmtree(self.views / safe_file_name(manifest.name), ignore_errors=True)
                 for blob in blobs:
                     blob.unlink(missing_ok=True)
         return Removal(manifest, freed_bytes, manifest.size_bytes - freed_bytes, blobs)
+
+    def accept(self, licence: Licence) -> Acceptance:
+        """The owner of this store agrees to a licence; an earlier agreement stays. Raises: FileDamaged."""
+        if acceptance_of(self.licences, licence) is None:
+            self._watch.on_licence(licence)
+        return accept_licence(self.licences, licence)
 
     def verify(self, text: str, progress: Progress = no_progress) -> Manifest:
         """Reads every file through and compares digests. A file that differs is moved to quarantine.
@@ -207,6 +234,10 @@ class Store:
             why=f"it is kept at {kept_at}",
             hint=f"gemstead models pull {manifest.name}, and have the disk checked",
         )
+
+
+def _origin_of(manifest: Manifest) -> StoreChange:
+    return "created" if manifest.made_from is not None or manifest.source == "synthetic" else "pulled"
 
 
 def _command_for(name: ModelName) -> str:

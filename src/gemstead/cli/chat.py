@@ -64,7 +64,7 @@ async def _converse(loaded: Loaded, system: str | None, progress: Progress) -> N
         session = ChatSession(loaded, progress, stack)
         await session.open()
         session.system = system
-        read_line = _line_reader(loaded.paths.state / "chat_history")
+        read_line = _line_reader(loaded.paths.chat_history)
         while True:
             try:
                 line = await read_line()

@@ -27,6 +27,8 @@ EXIT_CODES: tuple[tuple[type[errors.GemsteadError], int], ...] = (
     (errors.PolicyRefused, 5),
     (errors.QuotaExceeded, 5),
     (errors.LimitsUnavailable, 4),
+    (errors.EvidenceUnavailable, 4),
+    (errors.ContentUnavailable, 4),
     (errors.Interrupted, 130),
 )
 INTERRUPTED = 130

@@ -106,7 +106,6 @@ def pull(
 ) -> None:
     """Bring a model into the store; resumes where a cut pull ended."""
     from gemstead.app.setup import source_options
-    from gemstead.catalog.licences import accept_licence as record_acceptance
     from gemstead.catalog.pull import pull_first, requests_for
     from gemstead.cli.output import note, print_json, print_table
     from gemstead.cli.progress import shown_progress
@@ -126,7 +125,7 @@ def pull(
             print_table(("tried in this order", "from", "size"), rows)
             return
         if accept_licence and requests[0].entry is not None:
-            record_acceptance(setup.store.licences, setup.store.catalog.licence(requests[0].entry.licence))
+            setup.store.accept(setup.store.catalog.licence(requests[0].entry.licence))
         manifest = pull_first(setup.store, requests, source_options(setup.loaded), progress)
     _print_done(manifest, json, print_json, note)
 

@@ -31,6 +31,8 @@
     |  `- ScopeMissing        the key is good, and not for this
     |- QuotaExceeded         a limit of the caller's key, group or model has no room now
     |- LimitsUnavailable     what was spent cannot be kept, so nothing more may be
+    |- EvidenceUnavailable   what happens cannot be recorded, so nothing more may
+    |- ContentUnavailable    what a rule says must be kept cannot be kept
     |- AlreadyRunning        another process holds the lock or the port
     |- Interrupted           the user pressed Ctrl-C
     `- Relayed               any of these, told by another process of ours
@@ -284,6 +286,20 @@ class QuotaExceeded(GemsteadError):
 
 class LimitsUnavailable(GemsteadError):
     code = "limits_unavailable"
+    retryable = True
+
+
+class EvidenceUnavailable(GemsteadError):
+    """No record, no answer."""
+
+    code = "evidence_unavailable"
+    retryable = True
+
+
+class ContentUnavailable(GemsteadError):
+    """A rule says that this text is kept, and it cannot be: so it is not given out either."""
+
+    code = "content_unavailable"
     retryable = True
 
 

@@ -14,7 +14,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
 
     `template` None: not a Gemma 4 model. `can_see` and `can_hear` say what this model can do as it is served here,
     with the projector that is or is not loaded. `shows_tools` False: its chat template has no place for tools, so that
-    the model never learns of any.
+    the model never learns of any. `template_sha256` is of its chat template; None: it has none.
     """
 
     control_tokens: frozenset[str] = frozenset()
@@ -22,3 +22,4 @@ class ModelFacts(msgspec.Struct, frozen=True):
     can_see: bool = False
     can_hear: bool = False
     shows_tools: bool = True
+    template_sha256: str | None = None

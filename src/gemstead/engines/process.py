@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -34,10 +34,23 @@ logger = logging.getLogger(__name__)
 State: TypeAlias = Literal["stopped", "starting", "ready", "stopping", "failed"]
 
 
+class EngineChange(msgspec.Struct, frozen=True):
+    """What became of an engine. `why` is one sentence about a crash, without anything the engine printed."""
+
+    kind: Literal["started", "crashed", "stopped"]
+    pid: int | None = None
+    why: str | None = None
+
+
+def _tell_nobody(_change: EngineChange) -> None:
+    return None
+
+
 class ProcessOptions(msgspec.Struct, frozen=True):
     """`environ` is what the engine inherits; `extra_args` are flags its kind allows.
 
-    `start_s`: until ready, on top of reading the weights; `term_s`: between SIGTERM and SIGKILL.
+    `start_s`: until ready, on top of reading the weights; `term_s`: between SIGTERM and SIGKILL. `on_change` is told
+    when the engine became ready, ended by itself (also before it was ready), or was ended.
     """
 
     environ: Mapping[str, str]
@@ -46,6 +59,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
     term_s: float = TERM_S
     restart: RestartPolicy = RestartPolicy()
     client: ClientTimeouts = ClientTimeouts()
+    on_change: Callable[[EngineChange], None] = _tell_nobody
 
 
 class ProcessUsage(msgspec.Struct, frozen=True):
@@ -173,13 +187,14 @@ class EngineProcess:
                 self._engine = engine
                 if not await engine.wait_ready(stopping, self._progress):
                     return None
-                self._become_ready(engine.client)
+                self._become_ready(engine)
                 await asyncio.wait({engine.exited, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if engine.exited.done():
                     self._become_unready()
                     return engine.exit_error()
                 await self._drain(engine.client)
-                return None
+            self._options.on_change(EngineChange("stopped"))
+            return None
         except GemsteadError as exc:
             return exc
         except OSError as exc:
@@ -204,12 +219,13 @@ class EngineProcess:
             timeouts=self._options.client,
         )
 
-    def _become_ready(self, client: EngineClient) -> None:
+    def _become_ready(self, engine: LiveEngine) -> None:
         assert self._ready is not None
+        self._options.on_change(EngineChange("started", engine.child.engine_pid()))
         self._state = "ready"
         self._has_been_ready = True
         self._ready_since_s = time.monotonic()
-        self._ready.set_result(client)
+        self._ready.set_result(engine.client)
 
     def _become_unready(self) -> None:
         """It crashed: who asks from now on waits for the next life."""
@@ -230,6 +246,7 @@ class EngineProcess:
         now_s = time.monotonic()
         self._crashes_s.append(now_s)
         logger.warning("engine of %s: %s", self.plan.model, error.what)
+        self._options.on_change(EngineChange("crashed", why=error.what))
         if not self._has_been_ready:
             self._state = "failed"
             self._reject(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -12,6 +13,7 @@ MAX_INTEGER = 2**53 - 1
 """The largest that every JSON reader keeps exact (RFC 8785, section 3.2.2.3; RFC 7493)."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
+_PLAIN = (str, bool, type(None))
 
 
 def canonical(record: dict[str, Value]) -> bytes:
@@ -24,20 +26,23 @@ def canonical(record: dict[str, Value]) -> bytes:
     return _encoder.encode(record)
 
 
-def _check(value: Value) -> None:
-    # By exact type: a bool is an int to isinstance, and what derives from str or int may be written otherwise.
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return
+def _check(value: dict[str, Value] | list[Value]) -> None:
+    """On the way of every answer, so that what is no dict or list is not worth a call."""
+    items: Iterable[Any] = value
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key in value:
             if type(key) is not str or not key.isascii():
                 raise ValueError(f"a record's keys are ASCII, not {key!r}")
+        items = value.values()
+    for item in items:
+        # By exact type: a bool is an int to isinstance, and what derives from str or int may be written otherwise.
+        kind = type(item)
+        if kind in _PLAIN:
+            continue
+        if kind is int:
+            if not -MAX_INTEGER <= item <= MAX_INTEGER:
+                raise ValueError("an integer of a record is at most 2^53 - 1")
+        elif isinstance(item, dict | list):
             _check(item)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item)
-    elif not isinstance(value, int) or kind is not int:
-        raise ValueError(f"a record holds no {kind.__name__}")
-    elif abs(value) > MAX_INTEGER:
-        raise ValueError("an integer of a record is at most 2^53 - 1")
+        else:
+            raise ValueError(f"a record holds no {kind.__name__}")

@@ -23,16 +23,18 @@ MAX_NOTE_BYTES = 16_384
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """`origin` names the installation, `root` is of the tree of the first `size` records, `head` the hash of the last
-    link of their chain.
+    link of their chain. `at_ms`: when it was made, in milliseconds since 1970.
     """
 
     origin: str
     size: int
     root: bytes
     head: bytes
+    at_ms: int
 
     def text(self) -> str:
-        return f"{self.origin}\n{self.size}\n{_encode(self.root)}\nhead {_encode(self.head)}\n"
+        root, head = _encode(self.root), _encode(self.head)
+        return f"{self.origin}\n{self.size}\n{root}\nhead {head}\ntime {self.at_ms}\n"
 
 
 def signed(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
@@ -72,8 +74,10 @@ def opened(note: str, origin: str, public: bytes) -> Checkpoint:
 
 def _parsed(text: str, origin: str) -> Checkpoint:
     try:
-        name, size, root, head = text.splitlines()
-        checkpoint = Checkpoint(name, int(size), _decode(root), _decode(head.removeprefix("head ")))
+        name, size, root, head, at_ms = text.splitlines()
+        checkpoint = Checkpoint(
+            name, int(size), _decode(root), _decode(head.removeprefix("head ")), int(at_ms.removeprefix("time "))
+        )
     except ValueError as exc:
         raise _damaged("it is no checkpoint of gemstead") from exc
     # Written again, so that what could be read in two ways is not read at all.

@@ -22,10 +22,17 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class GrowingTree:
     """The root of a tree that is only appended to; it keeps one hash for each bit of its size."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        """Goes on from `peaks` of a tree of `size`. Raises: ValueError if there are not as many as that has."""
+        if size < 0 or len(peaks) != size.bit_count():
+            raise ValueError(f"a tree of {size} has no {len(peaks)} peaks")
+        self.size = size
+        self._peaks = list(peaks)
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
         """Roots of the full subtrees, largest first."""
+        return tuple(self._peaks)
 
     def append(self, leaf: bytes) -> None:
         rest = self.size

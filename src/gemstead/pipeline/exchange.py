@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 import msgspec
 
@@ -17,6 +17,7 @@ from gemstead.pipeline.embed import embed_texts
 from gemstead.pipeline.grant import Grant
 from gemstead.pipeline.outcome import Outcome, Trace
 from gemstead.pipeline.prepare import PrepareRules, count_prompt, prepare
+from gemstead.pipeline.recording import UNRECORDED, Entry, Recorder, Unrecorded
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -26,6 +27,7 @@ class Exchange(msgspec.Struct, frozen=True):
     QuotaExceeded, EngineBusy). `engine_for` gives the ready engine of a model
     (NameUnknown, EngineFailed), `embed_engine_for` the one that embeds; None: the same. `record` is called exactly once
     per request, however it ended, before its last byte leaves. `facts_of` says what is known of a model it serves.
+    `recorder` writes the evidence; None: none is kept.
     """
 
     admit: Callable[[ChatRequest | EmbedRequest], AbstractAsyncContextManager[Grant]]
@@ -34,6 +36,7 @@ class Exchange(msgspec.Struct, frozen=True):
     embed_engine_for: Callable[[str], Awaitable[Engine]] | None = None
     facts_of: Callable[[str], ModelFacts] = lambda _model: ModelFacts()
     rules: PrepareRules = PrepareRules()
+    recorder: Callable[[], Recorder | None] = lambda: None
     clock: Callable[[], float] = time.perf_counter
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Event]:
@@ -43,21 +46,19 @@ class Exchange(msgspec.Struct, frozen=True):
 
         Raises: any GemsteadError; before the first event has been given, the whole request may be answered with it.
         """
-        with self._recorded(request.model) as trace:
-            async with self.admit(request) as grant:
-                trace.admitted_s = self.clock()
-                grant.follow(trace)
-                engine = await self.engine_for(request.model)
-                facts = self.facts_of(request.model)
-                prepared = await prepare(engine, facts, self.rules, grant.narrowed(request))
-                trace.num_neutralised = prepared.num_neutralised
-                for warning in (*grant.warnings, *prepared.warnings):
-                    yield warning
-                answer = Answer(engine, facts, prepared, lambda event: trace.see(event, self.clock()))
-                trace.serve(engine.kind, answer.catches)
-                async with aclosing(answer.events()) as events:
-                    async for event in events:
-                        yield event
+        async with self._recorded(request) as (trace, entry), self.admit(request) as grant:
+            trace.admitted_s = self.clock()
+            grant.follow(trace)
+            engine = await self.engine_for(request.model)
+            facts = self.facts_of(request.model)
+            prepared = await prepare(engine, facts, self.rules, grant.narrowed(request))
+            trace.num_neutralised, trace.template = prepared.num_neutralised, facts.template_sha256
+            answer = Answer(engine, facts, prepared, lambda event: trace.see(event, self.clock()))
+            trace.serve(engine.kind, answer.catches)
+            warnings = (*grant.warnings, *prepared.warnings)
+            async with aclosing(entry.kept(warnings, answer.events())) as events:
+                async for event in events:
+                    yield event
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Tokens of the prompt as `chat` prepares it, template included, every turn. Raises: any GemsteadError."""
@@ -71,23 +72,27 @@ class Exchange(msgspec.Struct, frozen=True):
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """One vector a text, each of length 1; admitted and recorded as `chat` is. Raises: any GemsteadError."""
-        with self._recorded(request.model) as trace:
-            async with self.admit(request) as grant:
-                trace.admitted_s = self.clock()
-                grant.follow(trace)
-                engine = await (self.embed_engine_for or self.engine_for)(request.model)
-                trace.serve(engine.kind, [])
-                embeddings, trace.num_neutralised = await embed_texts(engine, self.facts_of(request.model), request)
-                trace.see(Usage(embeddings.prompt_tokens, completion_tokens=0), self.clock())
-                trace.see(Finish("stop"), self.clock())
-                return embeddings
+        async with self._recorded(request) as (trace, entry), self.admit(request) as grant:
+            trace.admitted_s = self.clock()
+            grant.follow(trace)
+            engine = await (self.embed_engine_for or self.engine_for)(request.model)
+            trace.serve(engine.kind, [])
+            entry.open()
+            embeddings, trace.num_neutralised = await embed_texts(engine, self.facts_of(request.model), request)
+            trace.see(Usage(embeddings.prompt_tokens, completion_tokens=0), self.clock())
+            trace.see(Finish("stop"), self.clock())
+            await entry.close(Finish("stop"))
+            return embeddings
 
-    @contextmanager
-    def _recorded(self, model: str) -> Iterator[Trace]:
+    @asynccontextmanager
+    async def _recorded(self, request: ChatRequest | EmbedRequest) -> AsyncIterator[tuple[Trace, Entry | Unrecorded]]:
         """Notes how the block ended, and records it whatever that was."""
-        trace = Trace(model, self.clock())
+        trace = Trace(request.model, self.clock())
+        entry: Entry | Unrecorded = UNRECORDED
         try:
-            yield trace
+            if (recorder := self.recorder()) is not None:
+                entry = recorder.entry(request, trace, self.clock)
+            yield trace, entry
         except GemsteadError as exc:
             trace.fail(exc.code)
             raise
@@ -95,4 +100,6 @@ class Exchange(msgspec.Struct, frozen=True):
             trace.fail(GemsteadError.code)
             raise
         finally:
-            self.record(trace.outcome(self.clock()))
+            outcome = trace.outcome(self.clock())
+            self.record(outcome)
+            await entry.end(outcome)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
 from gemstead.access.fair_queue import FairQueue, Ticket
 from gemstead.access.limit_values import NO_LIMITS, Limits, limits_of, smallest
-from gemstead.access.limits import Claim, LimitKeeper
+from gemstead.access.limits import Claim, LimitKeeper, Reservation
 from gemstead.access.policy import Decision, Policy, Query
-from gemstead.access.policy_file import LABELS, Label
-from gemstead.core.errors import PolicyRefused
+from gemstead.access.policy_file import LABELS, Action, Label
+from gemstead.core.caller import Caller, Origin
+from gemstead.core.errors import PolicyRefused, QuotaExceeded
 from gemstead.core.quota import QuotaState
 from gemstead.core.types import AudioPart, ChatRequest, EmbedRequest, ImagePart, Warning
 from gemstead.pipeline.context import num_bytes, prompt_bounds
@@ -28,6 +29,16 @@ USUAL_ANSWER_TOKENS = 256
 
 MOST_MEDIUM_TOKENS = 4096
 """A picture or a sound takes fewer; with it the limit is checked without decoding."""
+
+
+MAX_ASIDE = 8
+"""Token counts and the like at once: each may keep the engine's tokenizer busy with a whole book."""
+
+MAX_ASIDE_WAITING = 64
+ASIDE_WAIT_S = 60.0
+
+SEEN_BY: tuple[Action, ...] = ("chat", "embed")
+"""What a model is listed for."""
 
 
 class KeyTerms(msgspec.Struct, frozen=True):
@@ -49,6 +60,15 @@ class Needs(msgspec.Struct, frozen=True):
     warnings: tuple[Warning, ...] = ()
 
 
+class Place(msgspec.Struct, frozen=True):
+    """One request's grant, and all that has to be settled when it is over."""
+
+    grant: Grant
+    needs: Needs
+    reservation: Reservation
+    ticket: Ticket
+
+
 class Governed:
     """Implements `Exchange.admit` for callers with keys. `count_tokens` counts a prompt exactly, with the engine;
     `context_length` is what one request may take at most.
@@ -66,57 +86,64 @@ class Governed:
     ) -> None:
         self._policy = policy
         self._keeper = keeper
-        self._queue = queue
+        self.queue = queue
+        self._aside = FairQueue(MAX_ASIDE, MAX_ASIDE_WAITING, ASIDE_WAIT_S)
         self._count_tokens = count_tokens
         self._context_length = context_length
         self._terms = terms
         self._own: dict[tuple[tuple[str, int], ...], Limits] = {}
 
-    @asynccontextmanager
-    async def admit(self, request: Asked) -> AsyncGenerator[Grant]:
+    def admit(self, request: Asked) -> AbstractAsyncContextManager[Grant]:
         """Holds a place, and what was reserved, while the block runs.
 
         Raises: PolicyRefused; QuotaExceeded; EngineBusy; LimitsUnavailable; with a limit near, whatever counting does.
         """
-        decision = self.decide(request)
-        if not decision.is_allowed:
-            raise PolicyRefused(decision.why, hint="ask who runs this server; gemstead policy explain tells them more")
+        return _Place(self, self._keeper, request)
+
+    async def reserved(self, request: Asked) -> Place:
+        """What `request` is granted, reserved but not in line yet. Raises: as `admit`, but for EngineBusy."""
+        decision = self._allowed(request)
         claim, limits = self._claim(decision, request)
-        needs = await self._needs(request, claim, limits)
-        grant = Grant(decision, max_tokens=needs.max_tokens, warnings=needs.warnings)
-        reservation = await self._keeper.reserve(claim, needs.tokens)
-        taken: int | None = None
-        ticket = _ticket(request, min(needs.tokens, _guess(request)), limits)
+        needs, reservation = await self._reserved(request, claim, limits)
+        label = _label(request.origin.label, self._policy().file.default_label)
+        grant = Grant(decision, max_tokens=needs.max_tokens, warnings=needs.warnings, label=label)
+        return Place(grant, needs, reservation, _ticket(request, min(needs.tokens, _guess(request)), limits))
+
+    @asynccontextmanager
+    async def admit_aside(self, request: Asked) -> AsyncGenerator[None]:
+        """For what generates nothing: counting tokens, loading a model. The same policy and limits of requests, no
+        tokens, and no place in the line of those who wait for an answer, but one in a short line of its own.
+
+        Raises: PolicyRefused; QuotaExceeded; EngineBusy; LimitsUnavailable.
+        """
+        decision = self._allowed(request)
+        claim, limits = self._claim(decision, request)
+        reservation = await self._keeper.reserve(claim, 0)
+        is_let_in = False
         try:
-            async with self._queue.place(ticket):
-                taken = 0
-                try:
-                    yield grant
-                finally:
-                    taken = grant.tokens_taken(needs.prompt_tokens, needs.tokens)
-                    self._queue.settle(ticket, max(1, taken))
+            async with self._aside.place(_ticket(request, 1, limits)):
+                is_let_in = True
+                yield
         finally:
-            if taken is None:
-                self._keeper.cancel(reservation)
+            if is_let_in:
+                self._keeper.settle(reservation, 0)
             else:
-                self._keeper.settle(reservation, taken)
+                self._keeper.cancel(reservation)
+
+    def may_see(self, caller: Caller, model: str, dialect: str) -> bool:
+        """Whether some request of `caller` to `model` would be allowed, with some label."""
+        policy = self._policy()
+        return any(
+            policy.decide(self._query(Origin(caller, dialect=dialect, label=label), action, model)).is_allowed
+            for action in SEEN_BY
+            for label in LABELS
+        )
 
     def decide(self, request: Asked) -> Decision:
-        policy, caller = self._policy(), request.origin.caller
-        chat = request if isinstance(request, ChatRequest) else None
-        return policy.decide(
-            Query(
-                action="embed" if chat is None else "chat",
-                model=request.model,
-                label=_label(request.origin.label, policy.file.default_label),
-                groups=caller.groups,
-                dialect=request.origin.dialect,
-                tools=tuple(tool.name for tool in chat.tools) if chat else (),
-                key_models=caller.models,
-                key_tools=caller.tools,
-                key_labels=self._terms.labels(caller.key_id),
-            )
-        )
+        if isinstance(request, EmbedRequest):
+            return self._policy().decide(self._query(request.origin, "embed", request.model))
+        tools = tuple([tool.name for tool in request.tools])
+        return self._policy().decide(self._query(request.origin, "chat", request.model, tools))
 
     def state(self, request: Asked) -> QuotaState | None:
         """What is left for requests like this one; None if nothing is counted for them."""
@@ -125,6 +152,39 @@ class Governed:
             return None
         claim, _limits = self._claim(decision, request)
         return None if claim.is_empty() else self._keeper.state(claim)
+
+    def _query(self, origin: Origin, action: Action, model: str, tools: tuple[str, ...] = ()) -> Query:
+        caller = origin.caller
+        return Query(
+            action=action,
+            model=model,
+            label=_label(origin.label, self._policy().file.default_label),
+            groups=caller.groups,
+            dialect=origin.dialect,
+            tools=tools,
+            key_models=caller.models,
+            key_tools=caller.tools,
+            key_labels=self._terms.labels(caller.key_id),
+        )
+
+    def _allowed(self, request: Asked) -> Decision:
+        """Raises: PolicyRefused."""
+        decision = self.decide(request)
+        if not decision.is_allowed:
+            raise PolicyRefused(decision.why, hint="ask who runs this server; gemstead policy explain tells them more")
+        return decision
+
+    async def _reserved(self, request: Asked, claim: Claim, limits: Limits) -> tuple[Needs, Reservation]:
+        """Raises: as `admit`."""
+        needs = await self._needs(request, claim, limits)
+        try:
+            return needs, await self._keeper.reserve(claim, needs.tokens)
+        except QuotaExceeded:
+            # Others have spent meanwhile. What they left may be enough for an answer that may be shorter.
+            again = await self._needs(request, claim, limits)
+            if again.tokens >= needs.tokens:
+                raise
+            return again, await self._keeper.reserve(claim, again.tokens)
 
     def _claim(self, decision: Decision, request: Asked) -> tuple[Claim, Limits]:
         caller = request.origin.caller
@@ -146,12 +206,16 @@ class Governed:
         Raises: PolicyRefused for a prompt that is too long; QuotaExceeded where an answer of one token has no room.
         """
         left = self._keeper.remaining_tokens(claim)
-        if left is not None and left < 1:
-            self._keeper.check(claim, 1)
         if left is None and limits.max_context_tokens is None:
             return self._bounded(request, self._context_length, limits)
         bound = min(_prompt_bound(request), self._context_length)
         needs = self._bounded(request, bound, limits)
+        if _fits(bound, limits.max_context_tokens) and _fits(needs.tokens, left):
+            return needs
+        self._keeper.look(claim)
+        left = self._keeper.remaining_tokens(claim)
+        if left is not None and left < 1:
+            self._keeper.check(claim, 1)
         if _fits(bound, limits.max_context_tokens) and _fits(needs.tokens, left):
             return needs
         prompt_tokens = await self._count_tokens(request)
@@ -185,6 +249,34 @@ class Governed:
         cut = left - needs.prompt_tokens
         warning = _say_shorter(needs.tokens - needs.prompt_tokens, cut, "the limits leave")
         return Needs(left, needs.prompt_tokens, cut, (*needs.warnings, warning))
+
+
+class _Place(AbstractAsyncContextManager[Grant]):
+    """`Governed.admit` for one request: a class, because a generator costs twice as much, on every request."""
+
+    def __init__(self, governed: Governed, keeper: LimitKeeper, request: Asked) -> None:
+        self._governed = governed
+        self._keeper = keeper
+        self._request = request
+        self._place: Place | None = None
+
+    async def __aenter__(self) -> Grant:
+        place = await self._governed.reserved(self._request)
+        try:
+            await self._governed.queue.enter(place.ticket)
+        except BaseException:
+            self._keeper.cancel(place.reservation)
+            raise
+        self._place = place
+        return place.grant
+
+    async def __aexit__(self, *_exc: object) -> None:
+        place, queue = self._place, self._governed.queue
+        assert place is not None
+        taken = place.grant.tokens_taken(place.needs.prompt_tokens, place.needs.tokens)
+        queue.settle(place.ticket, max(1, taken))
+        queue.leave(place.ticket)
+        self._keeper.settle(place.reservation, taken)
 
 
 def _say_shorter(asked: int, given: int, who: str) -> Warning:

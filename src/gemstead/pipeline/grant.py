@@ -13,7 +13,7 @@ HIDDEN_TOKENS = 64
 
 
 class Grant:
-    """One request, let in. `decision` is the policy's; None where nobody asks a policy."""
+    """One request, let in. `decision` is the policy's, on the data label `label`; None where nobody asks a policy."""
 
     def __init__(
         self,
@@ -21,8 +21,10 @@ class Grant:
         *,
         max_tokens: int | None = None,
         warnings: tuple[Warning, ...] = (),
+        label: str = "",
     ) -> None:
         self.decision = decision
+        self.label = label
         self.max_tokens = max_tokens
         self.warnings = warnings
         self._trace: Trace | None = None
@@ -31,6 +33,7 @@ class Grant:
         """From here on `trace` tells what the request takes; and what was decided is told to it."""
         self._trace = trace
         trace.decision = self.decision
+        trace.label = self.label
 
     def narrowed(self, request: ChatRequest) -> ChatRequest:
         """The request with no longer an answer than was reserved for."""

@@ -50,6 +50,10 @@ class Trace:
         """Of text, thinking and calls: there are no more tokens than that."""
         self.decision: Decision | None = None
         """The policy's, where one was asked."""
+        self.label = ""
+        """The data label it was asked about."""
+        self.template: str | None = None
+        """The SHA-256 of the model's chat template."""
 
     def serve(self, engine: str, catches: list[Catch]) -> None:
         """`catches` may still fill."""

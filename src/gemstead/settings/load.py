@@ -27,7 +27,7 @@ _BORROWED = {
     "HF_HUB_OFFLINE": "sources.is_offline",
 }
 """Variables of the hub's own tools that mean the same here; our own names win over them."""
-SECRETS = frozenset({"sources.hf_token", "access.pepper"})
+SECRETS = frozenset({"sources.hf_token", "access.pepper", "content.master_key"})
 """Settings whose values no message repeats."""
 
 

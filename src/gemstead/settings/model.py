@@ -136,6 +136,11 @@ class PolicySettings(Section):
     """The rules of who may do what; unset: policy.toml beside gemstead.toml, if there is one."""
 
 
+class AdminSettings(Section):
+    listen: Annotated[str, Field(pattern=r"^(off|unix:/.+|.+:\d{1,5})$")] = "off"
+    """Where the admin API listens, apart from the door: "off", "127.0.0.1:8485", or "unix:/path/of/socket"."""
+
+
 class OidcSettings(Section):
     issuer: str | None = None
     """An identity provider whose tokens open the door, besides keys ("https://login.example.org/realms/main")."""
@@ -156,6 +161,30 @@ class OidcSettings(Section):
     """Whose members may change models and read metrics, too."""
 
 
+class EvidenceSettings(Section):
+    is_on: Literal["auto", "on", "off"] = "auto"
+    """Whether each exchange leaves a record, and is not answered without one; "auto": once there are keys or tokens."""
+    durability: Literal["process", "power"] = "process"
+    """What a record outlives when its answer leaves: gemstead's death, and power loss 0.1 s later; or both at once."""
+    checkpoint_every: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    """Records until the next signed checkpoint, if `checkpoint_s` is not over before."""
+    checkpoint_s: Annotated[float, Field(ge=1, le=604_800)] = 3600.0
+    """Longest time between two checkpoints, as long as there is something new to sign."""
+    second_place: str | None = None
+    """Where checkpoints also go: a file, best on another machine, or a URL; without it a cut of the end is not seen."""
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    """How long records are kept. CNIL advises 6 to 12 months for logs of security."""
+
+
+class ContentSettings(Section):
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 30
+    """How long prompts and replies are kept where a rule of the policy keeps them and does not say; 0: not at all."""
+    key_from: Literal["file", "keyring"] = "file"
+    """Where the master key is: a private file in the data folder, or the system's keyring (gemstead[keyring])."""
+    master_key: SecretStr | None = None
+    """The master key itself, 32 characters or more; in GEMSTEAD_CONTENT_MASTER_KEY, never in a file."""
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     """How much the server writes to its own log."""
@@ -173,5 +202,8 @@ class Settings(Section):
     plan: PlanSettings = PlanSettings()
     access: AccessSettings = AccessSettings()
     policy: PolicySettings = PolicySettings()
+    admin: AdminSettings = AdminSettings()
     oidc: OidcSettings = OidcSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    content: ContentSettings = ContentSettings()
     log: LogSettings = LogSettings()

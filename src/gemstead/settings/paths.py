@@ -28,8 +28,18 @@ class Paths(msgspec.Struct, frozen=True):
 
     @property
     def database(self) -> Path:
-        """Keys, limits, evidence."""
+        """Keys, limits, versions of the policy."""
         return self.data / "gemstead.db"
+
+    @property
+    def evidence(self) -> Path:
+        """What happened: a database of its own, so that no other work waits for it and it can be kept apart."""
+        return self.data / "evidence.db"
+
+    @property
+    def content(self) -> Path:
+        """What was said, encrypted, where the policy keeps it at all."""
+        return self.data / "content.db"
 
     @property
     def secrets(self) -> Path:
@@ -40,6 +50,11 @@ class Paths(msgspec.Struct, frozen=True):
     def servers(self) -> Path:
         """One record per running server, and the private folders of their engines' sockets."""
         return self.state / "servers"
+
+    @property
+    def chat_history(self) -> Path:
+        """What was typed into `gemstead chat`, to be called up again with the arrow keys."""
+        return self.state / "chat_history"
 
     @property
     def logs(self) -> Path:

@@ -1,1 +1,1 @@
-"""The one database: opened, migrated, backed up."""
+"""The databases: opened, migrated, private to their user; and private files beside them."""

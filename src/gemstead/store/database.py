@@ -1,4 +1,7 @@
-"""Opens `gemstead.db`: SQLite in WAL mode, brought to the newest schema under a lock, readable by its user alone."""
+"""Opens a database: SQLite in WAL mode, brought to the newest schema under a lock, readable by its user alone.
+
+There are three, apart from each other: keys and limits, evidence, content. Each has a lineage of schemas of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,22 @@ import sqlite3
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gemstead.core.errors import FileDamaged, SettingInvalid
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+Lineage: TypeAlias = Literal["gemstead", "evidence", "content"]
+
 BUSY_TIMEOUT_S = 10.0
 LOCK_TIMEOUT_S = 60.0
 SCRIPTS = Path(__file__).parent / "migrations"
+FOLDERS: dict[Lineage, str] = {"gemstead": "versions", "evidence": "evidence", "content": "content"}
+"""Where the scripts of each lineage lie, below `SCRIPTS`."""
+RESTORE_JOURNAL = Path(".restoring", "journal.json")
+"""Below a data folder: what a restore has yet to move into place."""
 PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
@@ -52,17 +61,18 @@ class Database:
         return engine
 
 
-def open_database(path: Path) -> Database:
-    """The database at `path`, made if there is none.
+def open_database(path: Path, lineage: Lineage = "gemstead") -> Database:
+    """The database at `path`, made if there is none, at the newest schema of `lineage`.
 
     Raises: FileDamaged if it is no database; SettingInvalid if it cannot be opened, or a newer gemstead made it.
     """
+    check_whole(path.parent)
     database = Database(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _create(path)
-        if _version(database) != newest():
-            _migrate(database, newest())
+        if _version(database) != newest(lineage):
+            _migrate(database, newest(lineage), lineage)
     except sqlite3.DatabaseError as exc:
         if isinstance(exc, sqlite3.OperationalError):
             raise SettingInvalid(f"the database {path} cannot be opened: {exc}") from exc
@@ -70,6 +80,14 @@ def open_database(path: Path) -> Database:
     except OSError as exc:
         raise SettingInvalid(f"the database {path} cannot be opened: {exc.strerror}") from exc
     return database
+
+
+def check_whole(folder: Path) -> None:
+    """Raises: SettingInvalid if a restore into the folder began to move files into place and did not end."""
+    if (folder / RESTORE_JOURNAL).exists():
+        raise SettingInvalid(
+            f"a restore into {folder} was cut off", why="half of it is in place", hint="gemstead restore FILE ends it"
+        )
 
 
 def _create(path: Path) -> None:
@@ -83,10 +101,15 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-@lru_cache(maxsize=1)
-def newest() -> str:
-    """The id of the newest schema: the scripts' names order them."""
-    return max(path.stem for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
+def revisions(lineage: Lineage = "gemstead") -> list[str]:
+    """The ids of every schema there was, oldest first: the scripts' names order them."""
+    return sorted(path.stem for path in (SCRIPTS / FOLDERS[lineage]).glob("*[0-9]_*.py"))
+
+
+@lru_cache(maxsize=len(FOLDERS))
+def newest(lineage: Lineage = "gemstead") -> str:
+    """The id of the newest schema."""
+    return revisions(lineage)[-1]
 
 
 def _version(database: Database) -> str | None:
@@ -102,7 +125,7 @@ def _version(database: Database) -> str | None:
     return None if found is None else str(found[0])
 
 
-def _migrate(database: Database, revision: str) -> None:
+def _migrate(database: Database, revision: str, lineage: Lineage = "gemstead") -> None:
     """One process migrates, and the others wait for it. Raises: SettingInvalid."""
     from alembic import command
     from alembic.config import Config
@@ -111,7 +134,11 @@ def _migrate(database: Database, revision: str) -> None:
 
     with FileLock(f"{database.path}.lock", timeout=LOCK_TIMEOUT_S):
         config = Config()
-        config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+        scripts = str(SCRIPTS).replace("%", "%%")
+        config.set_main_option("script_location", scripts)
+        config.set_main_option("version_locations", f"{scripts}/{FOLDERS[lineage]}")
+        # One folder, whatever its name holds: a colon or a space separates nothing.
+        config.set_main_option("path_separator", "newline")
         engine = database.engine()
         try:
             with engine.connect() as connection:

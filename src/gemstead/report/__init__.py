@@ -1,0 +1,1 @@
+"""Documents about an installation, filled from what it is: facts in, Markdown, HTML and PDF out. Pure."""

@@ -1,0 +1,1 @@
+"""One file per document; each offers `DOCUMENT`."""
