@@ -164,12 +164,12 @@ def test_limits_of_one_request_combine_to_the_smallest_and_those_over_time_are_a
 
 def test_obligations_combine_to_the_strictest() -> None:
     rules_ = policy(
-        rule("a", guards={"pii": "redact"}, retention_days=30, cloud={"allow": True, "providers": ["x", "y"]}),
-        rule("b", guards={"pii": "report"}, requires_approval=True, keeps_content=False, retention_days=7),
+        rule("a", guards={"personal_data": "mask"}, retention_days=30, cloud={"allow": True, "providers": ["x", "y"]}),
+        rule("b", guards={"personal_data": "report"}, requires_approval=True, keeps_content=False, retention_days=7),
         rule("c", cloud={"allow": True, "providers": ["y"]}),
     )
     found = rules_.decide(query()).obligations
-    assert (found.guards, found.requires_approval, found.keeps_content) == ({"pii": "redact"}, True, False)
+    assert (found.guards, found.requires_approval, found.keeps_content) == ({"personal_data": "mask"}, True, False)
     assert (found.retention_days, found.may_leave, found.cloud_providers) == (7, True, ("y",))
     assert not policy(rule("a", cloud={"allow": True}), rule("b", cloud={})).decide(query()).obligations.may_leave
 
@@ -233,7 +233,7 @@ def test_the_starter_is_a_policy_that_lets_the_local_command_line_in() -> None:
 
 
 def test_what_no_part_of_the_program_enforces_is_said() -> None:
-    file = policy(rule("a", guards={"pii": "redact"}, actions=("admin", "chat")), rule("b")).file
+    file = policy(rule("a", guards={"secrets": "hold"}, actions=("admin", "chat")), rule("b")).file
     said = unenforced(file)
     assert len(said) == 2
     assert all(line.startswith("rule a: ") for line in said)

@@ -48,9 +48,11 @@ def test_a_file_that_is_there_is_left_alone(data: Path) -> None:
 
 def test_check_names_the_place_and_what_nothing_enforces(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = data / "policy.toml"
-    file.write_text('version = 1\n[[rules]]\nid = "a"\neffect = "allow"\nguards = { pii = "redact" }\n')
+    file.write_text('version = 1\n[[rules]]\nid = "a"\neffect = "allow"\nguards = { secrets = "hold", pii = "mask" }\n')
     assert run(["policy", "check"]) == 0
-    assert "not enforced: rule a: guard actions" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "not enforced: rule a: nobody can release what secrets holds yet" in said
+    assert "not enforced: rule a: there is no guard 'pii' here, so every request is refused" in said
     file.write_text('version = 1\n[[rules]]\nid = "a"\neffect = "allow"\nmodles = []\n')
     assert run(["policy", "check"]) == 2
     assert "rules.1.modles" in capsys.readouterr().err

@@ -28,14 +28,20 @@ from gemstead.core.types import (
 )
 from gemstead.evidence.canonical import canonical
 from gemstead.evidence.pseudonyms import KeyedHash
+from gemstead.guardrails.registry import every_guard
 from gemstead.pipeline import recording
 from gemstead.pipeline.exchange import Exchange
 from gemstead.pipeline.fold import FoldedReply
 from gemstead.pipeline.marks import MAX_AT_ONCE_BYTES, ReplyMarks, prompt_pieces
 from gemstead.pipeline.recording import Recorder
+from gemstead.pipeline.screen import GuardRules
 
 ORIGIN = Origin(
-    Caller("k1", "ada", scopes=frozenset({"use"})), "req_1", dialect="openai", address="192.0.2.0/24", label="internal"
+    Caller("k1", "grace", scopes=frozenset({"use"})),
+    "req_1",
+    dialect="openai",
+    address="192.0.2.0/24",
+    label="internal",
 )
 
 
@@ -89,7 +95,7 @@ async def test_no_text_is_in_a_record(tmp_path: Path, is_stream: bool) -> None:
     ledger = FakeLedger()
     await run(recorded(FakeEngine(), recorder(tmp_path, ledger)), asked(is_stream=is_stream))
     for record in ledger.records:
-        for text in (b"secret question", b"Hello", b"there", b"ada"):
+        for text in (b"secret question", b"Hello", b"there", b"grace"):
             assert text not in canonical(record)
 
 
@@ -407,3 +413,16 @@ async def test_an_event_nobody_waits_for_is_written_and_one_that_cannot_be_is_co
     kept.note({"v": 1, "kind": "engine.crashed", "at_ms": 0})
     await kept.settle()
     assert (watch.records, watch.failures) == (["event"], ["event"])
+
+
+@pytest.mark.parametrize("text", ["a question", "write to bob@firma.example and eve@firma.example"])
+async def test_what_guards_saw_on_both_ways_is_in_the_closing_record_each_once(tmp_path: Path, text: str) -> None:
+    ledger = FakeLedger()
+    engine = FakeEngine(*map(TextDelta, "mail ada@firma.example now"), Usage(5, 9), Finish("stop"))
+    exchange = msgspec.structs.replace(
+        recorded(engine, recorder(tmp_path, ledger)), guards=GuardRules(every_guard(), {"personal_data": "mask"})
+    )
+    await run(exchange, asked(text))
+    (closed,) = ledger.of("exchange.closed")
+    assert closed["verdicts"] == ["personal_data:redact"]
+    assert b"firma" not in canonical(closed)

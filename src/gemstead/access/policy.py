@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from gemstead.access.limit_values import NO_LIMITS, Limits, smallest
-from gemstead.access.policy_file import ACTIONS, LABELS, Action, Label, PolicyFile, PolicyText, RulePart
+from gemstead.access.policy_file import ACTIONS, GUARD_ACTIONS, LABELS, Action, Label, PolicyFile, PolicyText, RulePart
 
 NAMELESS = "anonymous"
 """The group of a caller that has none."""
@@ -254,15 +254,12 @@ def _per_request(rule: Rule) -> Limits:
     )
 
 
-_GUARD_ORDER = ("allow", "report", "redact", "hold", "refuse")
-
-
 def _obligations(parts: Iterable[RulePart]) -> Obligations:
     parts = tuple(parts)
     guards: dict[str, str] = {}
     for part in parts:
         for name, action in part.guards.items():
-            guards[name] = max(action, guards.get(name, action), key=_GUARD_ORDER.index)
+            guards[name] = max(action, guards.get(name, action), key=GUARD_ACTIONS.index)
     kept = [part.keeps_content for part in parts if part.keeps_content is not None]
     days = [part.retention_days for part in parts if part.retention_days is not None]
     clouds = [part.cloud for part in parts if part.cloud is not None]

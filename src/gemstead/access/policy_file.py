@@ -22,7 +22,10 @@ LABELS: tuple[Label, ...] = get_args(Label)
 
 Action: TypeAlias = Literal["chat", "embed", "rag", "tool", "admin"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-GuardAction: TypeAlias = Literal["allow", "report", "redact", "hold", "refuse"]
+GuardAction: TypeAlias = Literal["off", "report", "mask", "tokenise", "hold", "refuse"]
+GUARD_ACTIONS: tuple[GuardAction, ...] = get_args(GuardAction)
+"""From lenient to strict; the same words as `guardrails.base.ACTIONS`, which stands above this room."""
+
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -89,7 +92,6 @@ ONLY_FOR_ALLOW = {
 }
 
 UNENFORCED = {
-    "guards": "guard actions are not applied yet",
     "requires_approval": "nothing waits for an approval yet",
     "cloud": "no request leaves this machine yet, whatever the rule says",
 }
@@ -159,6 +161,8 @@ def unenforced(file: PolicyFile) -> list[str]:
     said = []
     for rule in file.rules:
         said += [f"rule {rule.id}: {UNENFORCED[name]}" for name in UNENFORCED if name in rule.model_fields_set]
+        held = [name for name, action in rule.guards.items() if action == "hold"]
+        said += [f"rule {rule.id}: nobody can release what {name} holds yet, so it is refused" for name in held]
         said += [f"rule {rule.id}: {UNENFORCED_ACTIONS[one]}" for one in rule.actions if one in UNENFORCED_ACTIONS]
     return said
 

@@ -23,6 +23,7 @@ from gemstead.app.desk import DeskRules, Loaded, StoreDesk
 from gemstead.app.door_front import DoorFront
 from gemstead.app.embedding_engine import EmbeddingEngine
 from gemstead.app.facts import ServedModel
+from gemstead.app.guards import guard_rules
 from gemstead.app.names import ServedNames
 from gemstead.app.residency import KeepAlive
 from gemstead.app.server_evidence import ServerEvidence
@@ -103,6 +104,7 @@ class Gateway:
             record=self._record,
             facts_of=lambda _model: self._served.facts,
             rules=prepare_rules(settings),
+            guards=guard_rules(settings),
             recorder=self._recorder,
         )
 

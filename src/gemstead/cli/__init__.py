@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("up", "run", "chat", "models", "plan", "hardware", "engine", "serve", "ps", "stop", "bench", "tune"),
-    *("doctor", "cost", "keys", "policy", "evidence", "subject", "backup", "restore", "report", "config"),
+    *("doctor", "cost", "keys", "policy", "guard", "evidence", "subject", "backup", "restore", "report", "config"),
 )
 """In the order in which `--help` lists them; each is a module here that offers `register(app)`."""
 

@@ -25,6 +25,7 @@ EXIT_CODES: tuple[tuple[type[errors.GemsteadError], int], ...] = (
     (errors.SignInUnavailable, 4),
     (errors.SignInRefused, 5),
     (errors.PolicyRefused, 5),
+    (errors.GuardFailed, 4),
     (errors.QuotaExceeded, 5),
     (errors.LimitsUnavailable, 4),
     (errors.EvidenceUnavailable, 4),

@@ -54,10 +54,11 @@ def check(file: File = None, json: options.Json = False) -> None:
     """Read the policy as a server would; say what is wrong with it, and what it asks for that nothing enforces yet."""
     from gemstead.access.policy_file import unenforced
     from gemstead.app import policies
+    from gemstead.app.guards import unknown_guards
     from gemstead.cli.output import print_json
 
     path, text = policies.read(options.load(), file)
-    notes = unenforced(text.file)
+    notes = unenforced(text.file) + unknown_guards(text.file)
     if json:
         report = {"path": str(path), "sha256": text.sha256, "rules": len(text.file.rules), "not_enforced": notes}
         print_json("policy_check/1", report)

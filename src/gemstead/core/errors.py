@@ -28,7 +28,10 @@
     |  `- TooManyFailures     too many of those from one address
     |- SignInUnavailable     nobody can tell now whether a token is good
     |- PolicyRefused         a rule of the operator says no
-    |  `- ScopeMissing        the key is good, and not for this
+    |  |- ScopeMissing        the key is good, and not for this
+    |  |- GuardRefused        a guard found what must not pass
+    |  `- HeldForReview       a guard found what somebody has to look at first
+    |- GuardFailed           a guard could not look, so nothing passes
     |- QuotaExceeded         a limit of the caller's key, group or model has no room now
     |- LimitsUnavailable     what was spent cannot be kept, so nothing more may be
     |- EvidenceUnavailable   what happens cannot be recorded, so nothing more may
@@ -261,6 +264,31 @@ class ScopeMissing(PolicyRefused):
     """The caller is known and may do other things."""
 
     code = "scope_missing"
+
+
+class GuardRefused(PolicyRefused):
+    """`guard` is the name of the one that refuses. What it found is told by kind and number, never repeated."""
+
+    code = "guard_refused"
+
+    def __init__(self, what: str, *, guard: str, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.guard = guard
+
+
+class HeldForReview(PolicyRefused):
+    code = "held_for_review"
+
+
+class GuardFailed(GemsteadError):
+    """`guard` failed or took too long: closed is what a guard is when it is broken."""
+
+    code = "guard_failed"
+    retryable = True
+
+    def __init__(self, what: str, *, guard: str, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.guard = guard
 
 
 class QuotaExceeded(GemsteadError):

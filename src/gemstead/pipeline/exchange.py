@@ -18,6 +18,7 @@ from gemstead.pipeline.grant import Grant
 from gemstead.pipeline.outcome import Outcome, Trace
 from gemstead.pipeline.prepare import PrepareRules, count_prompt, prepare
 from gemstead.pipeline.recording import UNRECORDED, Entry, Recorder, Unrecorded
+from gemstead.pipeline.screen import GuardRules
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -36,6 +37,7 @@ class Exchange(msgspec.Struct, frozen=True):
     embed_engine_for: Callable[[str], Awaitable[Engine]] | None = None
     facts_of: Callable[[str], ModelFacts] = lambda _model: ModelFacts()
     rules: PrepareRules = PrepareRules()
+    guards: GuardRules = GuardRules()
     recorder: Callable[[], Recorder | None] = lambda: None
     clock: Callable[[], float] = time.perf_counter
 
@@ -51,12 +53,15 @@ class Exchange(msgspec.Struct, frozen=True):
             grant.follow(trace)
             engine = await self.engine_for(request.model)
             facts = self.facts_of(request.model)
-            prepared = await prepare(engine, facts, self.rules, grant.narrowed(request))
+            screening = self.guards.screening(grant.decision)
+            trace.verdicts = screening.verdicts
+            asked = await screening.ask(grant.narrowed(request))
+            prepared = await prepare(engine, facts, self.rules, asked)
             trace.num_neutralised, trace.template = prepared.num_neutralised, facts.template_sha256
             answer = Answer(engine, facts, prepared, lambda event: trace.see(event, self.clock()))
             trace.serve(engine.kind, answer.catches)
             warnings = (*grant.warnings, *prepared.warnings)
-            async with aclosing(entry.kept(warnings, answer.events())) as events:
+            async with aclosing(entry.kept(warnings, screening.answer(answer.events()))) as events:
                 async for event in events:
                     yield event
 
@@ -77,8 +82,11 @@ class Exchange(msgspec.Struct, frozen=True):
             grant.follow(trace)
             engine = await (self.embed_engine_for or self.engine_for)(request.model)
             trace.serve(engine.kind, [])
+            screening = self.guards.screening(grant.decision)
+            trace.verdicts = screening.verdicts
+            asked = await screening.ask_to_embed(request)
             entry.open()
-            embeddings, trace.num_neutralised = await embed_texts(engine, self.facts_of(request.model), request)
+            embeddings, trace.num_neutralised = await embed_texts(engine, self.facts_of(request.model), asked)
             trace.see(Usage(embeddings.prompt_tokens, completion_tokens=0), self.clock())
             trace.see(Finish("stop"), self.clock())
             await entry.close(Finish("stop"))

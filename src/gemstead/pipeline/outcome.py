@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gemstead.access.policy import Decision
-from gemstead.core.types import Event, Finish, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from gemstead.core.types import Event, Finish, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage, Verdict
 from gemstead.pipeline.catches import Catch
 from gemstead.pipeline.context import num_bytes
 
@@ -29,6 +29,8 @@ class Outcome(msgspec.Struct, frozen=True):
     error_code: str | None = None
     catches: tuple[Catch, ...] = ()
     num_neutralised: int = 0
+    verdicts: tuple[Verdict, ...] = ()
+    """What the guards said, one for each that found something in a text."""
 
 
 class Trace:
@@ -46,6 +48,8 @@ class Trace:
         self.engine: str | None = None
         self.catches: list[Catch] = []
         self.num_neutralised = 0
+        self.verdicts: list[Verdict] = []
+        """May still fill."""
         self.num_bytes_seen = 0
         """Of text, thinking and calls: there are no more tokens than that."""
         self.decision: Decision | None = None
@@ -90,6 +94,7 @@ class Trace:
             engine=self.engine,
             catches=tuple(self.catches),
             num_neutralised=self.num_neutralised,
+            verdicts=tuple(self.verdicts),
         )
 
     def _since_start(self, moment_s: float | None) -> float | None:

@@ -384,6 +384,8 @@ def _closing(outcome: Outcome, reason: FinishReason, marks: ReplyMarks) -> Closi
     return Closing(
         status=reason,
         error=outcome.error_code,
+        # Each once: a guard may have seen the same kind of thing in a thousand places.
+        verdicts=tuple(dict.fromkeys(f"{verdict.rule}:{verdict.action}" for verdict in outcome.verdicts)),
         catches=tuple(f"{catch.kind}:{catch.action}" for catch in outcome.catches),
         tools=marks.tools(),
         prompt_tokens=usage.prompt_tokens if usage else None,

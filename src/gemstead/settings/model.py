@@ -136,6 +136,17 @@ class PolicySettings(Section):
     """The rules of who may do what; unset: policy.toml beside gemstead.toml, if there is one."""
 
 
+class GuardSettings(Section):
+    actions: dict[str, Literal["off", "report", "mask", "tokenise", "hold", "refuse"]] = {}
+    """What each guard does at least ({ personal_data = "tokenise" }); unset: its default (`gemstead guard list`)."""
+    on_failure: dict[str, Literal["refuse", "report"]] = {}
+    """What it means when a guard cannot look; unset: the text is refused."""
+    canaries: tuple[str, ...] = ()
+    """Texts from your system prompts, 8 characters or more, that no answer may have in it."""
+    domains: tuple[str, ...] = ()
+    """Hosts that pictures and links in answers may point to, with all below them."""
+
+
 class AdminSettings(Section):
     listen: Annotated[str, Field(pattern=r"^(off|unix:/.+|.+:\d{1,5})$")] = "off"
     """Where the admin API listens, apart from the door: "off", "127.0.0.1:8485", or "unix:/path/of/socket"."""
@@ -202,6 +213,7 @@ class Settings(Section):
     plan: PlanSettings = PlanSettings()
     access: AccessSettings = AccessSettings()
     policy: PolicySettings = PolicySettings()
+    guards: GuardSettings = GuardSettings()
     admin: AdminSettings = AdminSettings()
     oidc: OidcSettings = OidcSettings()
     evidence: EvidenceSettings = EvidenceSettings()

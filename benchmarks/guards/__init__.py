@@ -1,0 +1,1 @@
+"""What the guards find, miss and cost: the tables of docs/guards.md."""
