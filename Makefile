@@ -23,7 +23,7 @@ run: $(READY) ## Set up everything and answer a prompt with real weights
 
 test: $(READY) check browser ## Set up everything and pass every check and test
 	@$(BIN)/gemstead engine install
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 browser: ## See that there is a browser for the tests of pages; as root on Debian, install one
 	@for name in $(BROWSERS); do if command -v $$name > /dev/null; then exit 0; fi; done; \

@@ -145,9 +145,8 @@ def test_a_model_is_measured_and_the_result_kept(cli: Cli) -> None:
 def test_the_prompts_that_the_engine_keeps_are_counted_by_its_own_word(cli: Cli) -> None:
     memory = cli.json(*RUN, "--depths", "256", "--fresh")["run"]["end"]["memory"]
     assert 0 < memory["kept_bytes"] < memory["pss_bytes"]
-    assert memory["anon_bytes"] + memory["file_bytes"] + memory["shmem_bytes"] == pytest.approx(
-        memory["pss_bytes"], rel=0.01
-    )
+    # Each is the highest of its own: together they are no less than the highest of the sum.
+    assert memory["anon_bytes"] + memory["file_bytes"] + memory["shmem_bytes"] >= 0.99 * memory["pss_bytes"]
 
 
 def test_every_token_of_generated_weights_can_be_seen(cli: Cli) -> None:
