@@ -106,8 +106,6 @@ def test_what_a_server_with_keys_does_is_in_the_chain_and_a_kill_shows_as_a_cut(
 def test_a_server_that_is_stopped_at_once_loses_no_end_and_the_chain_verifies(cli: Cli) -> None:
     server = up(cli)
     key = cli("keys", "create", "--name", "streams").stdout.strip()
-    connection, answer = post(server["url"], key, "stopped", max_tokens=4000, stream=True)
-    assert answer.read(10)
     refused, denied = post(server["url"], "gk_" + "0" * 8, "stranger")
     assert (denied.status, bool(denied.read())) == (401, True)
     # Failed sign-ins are counted for 10 s, then written together.
@@ -115,6 +113,8 @@ def test_a_server_that_is_stopped_at_once_loses_no_end_and_the_chain_verifies(cl
     while not of(cli, "sign_in.failed"):
         assert time.monotonic() < deadline_s, "the failed sign-in is not recorded"
         time.sleep(0.1)
+    connection, answer = post(server["url"], key, "stopped", max_tokens=4000, stream=True)
+    assert answer.read(10)
     cli("stop", "--all", "--now")
     connection.close()
     refused.close()
