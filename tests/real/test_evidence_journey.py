@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.real, pytest.mark.xdist_group("journey")]
 
 MODEL = "smollm2:135m"
 QUESTION = "What colour is the zebra-striped umbrella of Xanthippe?"
+UNENDING: dict[str, Any] = {"max_tokens": 4000, "stream": True, "logit_bias": {"0": -100, "2": -100}}
+"""An answer that is still running whenever it is cut: both tokens with which SmolLM2 ends are ruled out."""
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +84,12 @@ def test_what_a_server_with_keys_does_is_in_the_chain_and_a_kill_shows_as_a_cut(
     assert closed["tokens"]["completion"] == reply["usage"]["completion_tokens"]
     assert closed["ms"]["total"] >= closed["ms"]["ttft"] > 0
 
-    connection, answer = post(server["url"], key, "left", max_tokens=4000, stream=True)
+    connection, answer = post(server["url"], key, "left", **UNENDING)
     assert answer.read(10)
     connection.close()
     assert soon(cli, "exchange.closed", "left")["status"] == "cancelled"
 
-    connection, answer = post(server["url"], key, "killed", max_tokens=4000, stream=True)
+    connection, answer = post(server["url"], key, "killed", **UNENDING)
     assert answer.read(10)
     os.kill(server["record"]["pid"], signal.SIGKILL)
     wait_gone(server["record"]["pid"])
@@ -106,15 +108,10 @@ def test_what_a_server_with_keys_does_is_in_the_chain_and_a_kill_shows_as_a_cut(
 def test_a_server_that_is_stopped_at_once_loses_no_end_and_the_chain_verifies(cli: Cli) -> None:
     server = up(cli)
     key = cli("keys", "create", "--name", "streams").stdout.strip()
+    connection, answer = post(server["url"], key, "stopped", **UNENDING)
+    assert answer.read(10)
     refused, denied = post(server["url"], "gk_" + "0" * 8, "stranger")
     assert (denied.status, bool(denied.read())) == (401, True)
-    # Failed sign-ins are counted for 10 s, then written together.
-    deadline_s = time.monotonic() + 20
-    while not of(cli, "sign_in.failed"):
-        assert time.monotonic() < deadline_s, "the failed sign-in is not recorded"
-        time.sleep(0.1)
-    connection, answer = post(server["url"], key, "stopped", max_tokens=4000, stream=True)
-    assert answer.read(10)
     cli("stop", "--all", "--now")
     connection.close()
     refused.close()
@@ -122,12 +119,8 @@ def test_a_server_that_is_stopped_at_once_loses_no_end_and_the_chain_verifies(cl
     (failed,) = of(cli, "sign_in.failed")
     assert (failed["network"], failed["reason"], failed["num"]) == ("127.0.0.1", "malformed", 1)
     verified = cli.json("evidence", "verify")
-    killed = [
-        position
-        for position, record in enumerate(chain_of(cli.data))
-        if (record["kind"], record.get("exchange")) == ("exchange.opened", "killed")
-    ]
-    assert (verified["findings"], verified["cuts"]) == ([], killed)
+    killed = next(position for position, record in enumerate(chain_of(cli.data)) if record.get("exchange") == "killed")
+    assert (verified["findings"], verified["cuts"]) == ([], [killed])
 
 
 def test_neither_the_question_nor_the_person_is_in_the_evidence(cli: Cli) -> None:
