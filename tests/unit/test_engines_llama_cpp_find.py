@@ -6,8 +6,9 @@ import pytest
 
 from gemstead.core.errors import EngineMissing
 from gemstead.engines.llama_cpp_find import find, parse_version
-from gemstead.engines.llama_cpp_receipt import FOLDER, PROGRAM_NAME, RECEIPT_NAME, Receipt, file_sha256, write_receipt
+from gemstead.engines.llama_cpp_receipt import FOLDER, PROGRAM_NAME, RECEIPT_NAME, Receipt, write_receipt
 from gemstead.engines.llama_cpp_source import RELEASE
+from gemstead.store.digest import file_sha256
 
 
 def install(engines: Path, **changes: object) -> Path:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from gemstead.core.errors import Missing, SettingInvalid
+from gemstead.store.secret_file import make_secret
 
 PEPPER_BYTES = 32
 MIN_PEPPER_CHARS = 32
@@ -43,17 +43,8 @@ def ensure_pepper(path: Path, given: str | None = None) -> bytes:
     """As `read_pepper`, but makes the file if there is none: before the first key. Of two makers one wins."""
     if given is not None:
         return _given(given)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(PEPPER_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
+        make_secret(path, secrets.token_bytes(PEPPER_BYTES))
     return read_pepper(path)
 
 

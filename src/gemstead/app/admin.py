@@ -44,7 +44,6 @@ from gemstead.api.admin.shapes import (
     Usage,
     UsageList,
     key_view,
-    moment,
     new_key_view,
 )
 from gemstead.api.bind import check_bind
@@ -58,6 +57,7 @@ from gemstead.app.gateway import Gateway
 from gemstead.app.governance import Governance, policy_path
 from gemstead.core.caller import Caller
 from gemstead.core.errors import RequestInvalid, SettingInvalid
+from gemstead.core.moments import utc_text
 from gemstead.evidence.records import event
 from gemstead.settings.load import Loaded
 
@@ -167,7 +167,7 @@ class ServerDesk:
         return PolicyVersionList(
             tuple(
                 PolicyVersionView(
-                    number=one.number, sha256=one.sha256, applied_at=moment(one.applied_at_s), source=one.source
+                    number=one.number, sha256=one.sha256, applied_at=utc_text(one.applied_at_s), source=one.source
                 )
                 for one in found
             )
@@ -185,7 +185,7 @@ class ServerDesk:
         rows = await asyncio.to_thread(keys.failures, self._loaded, since_s)
         return SignInFailureList(
             tuple(
-                SignInFailureView(hour=moment(row.hour_s), network=row.network, reason=row.reason, number=row.number)
+                SignInFailureView(hour=utc_text(row.hour_s), network=row.network, reason=row.reason, number=row.number)
                 for row in rows
             )
         )
@@ -196,7 +196,7 @@ class ServerDesk:
         return ServerView(
             version=__version__,
             pid=os.getpid(),
-            started_at=moment(self._started_s),
+            started_at=utc_text(self._started_s),
             url=self._url,
             engines=self._gateway.statuses(),
             num_running=queue.num_running,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gemstead.api.admin.shapes import CheckpointView, EvidenceList, EvidenceRecord, EvidenceView, NewCheckpoint, moment
+from gemstead.api.admin.shapes import CheckpointView, EvidenceList, EvidenceRecord, EvidenceView, NewCheckpoint
 from gemstead.api.errors import PathUnknown
 from gemstead.app.evidence import is_recording, opened_ledger_of
 from gemstead.core.errors import Missing
+from gemstead.core.moments import utc_text
 from gemstead.settings.load import Loaded
 from gemstead.store.database import open_database
 
@@ -28,7 +29,7 @@ def state(loaded: Loaded) -> EvidenceView:
             return EvidenceView(is_on=is_recording(loaded), num_records=0, checkpoint=None)
         size = connection.execute("SELECT coalesce(max(position) + 1, 0) FROM records").fetchone()[0]
         row = connection.execute("SELECT size, at_ms, note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
-    checkpoint = None if row is None else CheckpointView(size=row[0], at=moment(row[1] / 1000), note=row[2])
+    checkpoint = None if row is None else CheckpointView(size=row[0], at=utc_text(row[1] / 1000), note=row[2])
     return EvidenceView(is_on=is_recording(loaded), num_records=size, checkpoint=checkpoint)
 
 

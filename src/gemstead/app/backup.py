@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from gemstead.app.backup_archive import DATABASES, Manifest, manifest_of, pack, sha256_of, unpack
+from gemstead.app.backup_archive import DATABASES, Manifest, manifest_of, pack, unpack
 from gemstead.app.backup_seal import Opener, Sealer, sync
 from gemstead.app.evidence import write_event
 from gemstead.app.governance import policy_path
@@ -24,6 +24,7 @@ from gemstead.evidence.vault.key_copies import forget_copy, known_copies, write_
 from gemstead.settings.load import Loaded
 from gemstead.settings.paths import Paths
 from gemstead.store.database import open_database, revisions
+from gemstead.store.digest import file_sha256
 from gemstead.store.snapshot import check_database, schema_version, snapshot, snapshot_without
 
 LIST_FILE = "backups.jsonl"
@@ -103,7 +104,7 @@ def create_backup(loaded: Loaded, order: Order) -> Made:
     made = Made(
         path=str(order.target.absolute()),
         made_at=manifest.made_at,
-        sha256=sha256_of(order.target),
+        sha256=file_sha256(order.target),
         num_bytes=order.target.stat().st_size,
         has_content=manifest.has_content,
         is_checked=order.opener is not None,

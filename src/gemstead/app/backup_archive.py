@@ -5,12 +5,11 @@ What comes out of one is looked at before it is believed: whoever has the public
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tarfile
+import time
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,8 @@ import msgspec
 from gemstead import __version__
 from gemstead.app.backup_seal import Opener, Sealer, open_sealed, seal
 from gemstead.core.errors import FileDamaged
+from gemstead.core.moments import utc_text
+from gemstead.store.digest import file_sha256
 
 SCHEMA = "gemstead/backup/1"
 MANIFEST = "manifest.json"
@@ -60,10 +61,10 @@ class Manifest(msgspec.Struct, frozen=True):
 def manifest_of(folder: Path, schemas: dict[str, str], left_out: tuple[str, ...]) -> Manifest:
     """Of everything in `folder`."""
     files = tuple(
-        ArchivedFile(name, (folder / name).stat().st_size, sha256_of(folder / name)) for name in _files(folder)
+        ArchivedFile(name, (folder / name).stat().st_size, file_sha256(folder / name)) for name in _files(folder)
     )
     return Manifest(
-        made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        made_at=utc_text(time.time()),
         made_by=f"gemstead {__version__}",
         files=files,
         schemas=schemas,
@@ -103,14 +104,9 @@ def unpack(sealed: Path, folder: Path, tar_path: Path, opener: Opener) -> Manife
         raise FileDamaged(f"the backup {sealed} is damaged", why=str(exc)) from exc
     for file in manifest.files:
         path = folder / file.name
-        if not path.exists() or sha256_of(path) != file.sha256:
+        if not path.exists() or file_sha256(path) != file.sha256:
             raise FileDamaged(f"the backup {sealed} is damaged", why=f"{file.name} is not what its manifest says")
     return manifest
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(tar: tarfile.TarFile) -> Manifest:

@@ -24,6 +24,7 @@ from gemstead.evidence import records, verify
 from gemstead.evidence.canonical import Value
 from gemstead.evidence.identity import read_identity
 from gemstead.settings.load import Loaded
+from gemstead.store.digest import file_sha256
 
 ENTRY_DATE = (1980, 1, 1, 0, 0, 0)
 """The time an archive is made is in its signed manifest, nowhere else."""
@@ -58,8 +59,7 @@ def write_bundle(loaded: Loaded, asked: Filter, target: Path, *, now_ms: int) ->
                 raise _not_as_written(report)
             source = _Source(connection, examined, examined.newest, asked)
             _write(draft, source, _Cover(loaded, report, asked, now_ms))
-        with draft.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(draft)
         fields: dict[str, Value] = {"sha256": digest, "num": source.num_records, "is_whole": source.is_whole}
         # Who looks into the records leaves one too.
         write_event(loaded, records.event("admin.evidence_exported", now_ms / 1000, **fields))

@@ -16,6 +16,7 @@ import msgspec
 from gemstead.access.key_store import KeyStore
 from gemstead.app.keys import read_span_s
 from gemstead.core.errors import FileDamaged, Missing, NameUnknown, RequestInvalid
+from gemstead.core.moments import utc_text
 from gemstead.settings.load import Loaded
 from gemstead.store.database import open_database
 
@@ -187,7 +188,7 @@ def moment(at_ms: object) -> str:
     """ISO 8601 with milliseconds; empty for what is no time."""
     if not isinstance(at_ms, int) or not 0 <= at_ms < 253_402_300_800_000:
         return ""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(at_ms / 1000, "milliseconds")
 
 
 def cells(kept: Kept) -> dict[str, object]:

@@ -24,6 +24,7 @@ from gemstead.report.fill import Material
 from gemstead.report.questions import NO_ANSWERS, Answers, as_toml, read_answers
 from gemstead.report.words import Language
 from gemstead.settings.load import Loaded
+from gemstead.store.digest import file_sha256
 
 Format: TypeAlias = Literal["md", "html", "pdf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -246,7 +247,6 @@ def _state(folder: Path, written: Written, parts: dict[str, str]) -> tuple[str, 
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as exc:
         raise SettingInvalid(f"{path} cannot be read: {exc.strerror}") from exc

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from gemstead.access.records import KeyRecord
 from gemstead.app.content import opened_vault
 from gemstead.app.subject_records import records_of
 from gemstead.core.errors import NameUnknown, RequestInvalid, SettingInvalid
+from gemstead.core.moments import utc_text
 from gemstead.evidence.vault.subject import LOCAL, NOBODY, Subject
 from gemstead.evidence.vault.vault import KeptContent, KeptSubject, Vault
 from gemstead.settings.load import Loaded
@@ -74,7 +74,7 @@ def export(loaded: Loaded, which: str, target: Path) -> Held:
         contents = [_opened(vault, content) for content in found.contents]
     document = {
         "schema": EXPORT_SCHEMA,
-        "made_at": _moment(round(time.time() * 1000)),
+        "made_at": utc_text(time.time(), "milliseconds"),
         "made_by": f"gemstead {__version__}",
         "subject": {"id": found.kept.id, "owner": found.kept.subject.owner, "user": found.kept.subject.user},
         "contents": contents,
@@ -90,9 +90,9 @@ def _opened(vault: Vault, content: KeptContent) -> dict[str, Any]:
     return {
         "exchange": place.exchange,
         "opened": place.opened,
-        "at": _moment(place.at_ms),
+        "at": utc_text(place.at_ms / 1000, "milliseconds"),
         "label": place.label,
-        "expires_at": _moment(content.expires_at_ms),
+        "expires_at": utc_text(content.expires_at_ms / 1000, "milliseconds"),
         "sha256": content.sha256,
         "text": msgspec.Raw(vault.text_of(content)),
     }
@@ -124,7 +124,3 @@ def _every_key(loaded: Loaded) -> list[KeyRecord]:
         return KeyStore(connection, lambda: b"").list()
     finally:
         connection.close()
-
-
-def _moment(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gemstead.cli import options
+from gemstead.core.moments import utc_text
 
 if TYPE_CHECKING:
     from gemstead.access.keys import NewKey
@@ -180,7 +181,7 @@ def failures(
     if json:
         print_json("sign-in-failures/1", rows)
     else:
-        cells = [(_moment(row.hour_s), row.network or "-", row.reason, row.number) for row in rows]
+        cells = [(utc_text(row.hour_s), row.network or "-", row.reason, row.number) for row in rows]
         print_table(("hour", "network", "reason", "number"), cells)
 
 
@@ -237,8 +238,8 @@ def _row(record: KeyRecord, now_s: float) -> tuple[str, ...]:
         ",".join(fields.groups) or "-",
         ",".join(fields.scopes) or "-",
         record.state(now_s),
-        "never" if end_s is None else _moment(end_s),
-        "never" if used_s is None else _moment(used_s),
+        "never" if end_s is None else utc_text(end_s),
+        "never" if used_s is None else utc_text(used_s),
     )
 
 
@@ -251,17 +252,11 @@ def _plain(record: KeyRecord, now_s: float) -> dict[str, Any]:
     plain = {"id": own.pop("id"), "state": record.state(now_s), **fields, **own}
     moments = {name: value for name, value in plain.items() if name.endswith("_at_s")}
     for name, value in moments.items():
-        plain[name.removesuffix("_s")] = None if value is None else _moment(value)
+        plain[name.removesuffix("_s")] = None if value is None else utc_text(value)
         del plain[name]
     return plain
 
 
 def _ends(record: KeyRecord) -> str:
     end_s = record.end_s()
-    return "never expires" if end_s is None else f"ends {_moment(end_s)}"
-
-
-def _moment(at_s: float) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return "never expires" if end_s is None else f"ends {utc_text(end_s)}"

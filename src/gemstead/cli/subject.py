@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gemstead.cli import options
+from gemstead.core.moments import utc_text
 
 if TYPE_CHECKING:
     from gemstead.app.erasure import Erasure
@@ -214,6 +215,4 @@ def _day(at_ms: int | None) -> str:
 
 
 def _moment(at_ms: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return utc_text(at_ms / 1000)

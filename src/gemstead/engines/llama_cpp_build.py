@@ -31,7 +31,6 @@ from gemstead.engines.llama_cpp_receipt import (
     FOLDER,
     PROGRAM_NAME,
     Receipt,
-    file_sha256,
     instruction_sets,
     read_installation,
     write_receipt,
@@ -49,6 +48,7 @@ from gemstead.engines.llama_cpp_source import (
 )
 from gemstead.hardware.probe import probe
 from gemstead.hardware.snapshot import Machine
+from gemstead.store.digest import file_sha256
 
 NEEDED_BYTES = 1 * GIB
 """Archive 77 MB, source 90 MB, build tree 350 MB with the CPU back end alone."""

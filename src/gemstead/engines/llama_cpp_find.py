@@ -12,8 +12,9 @@ import msgspec
 
 from gemstead.core.errors import EngineMissing
 from gemstead.engines.base import Installation
-from gemstead.engines.llama_cpp_receipt import FOLDER, INSTALL_HINT, KIND, file_sha256, read_installation
+from gemstead.engines.llama_cpp_receipt import FOLDER, INSTALL_HINT, KIND, read_installation
 from gemstead.engines.llama_cpp_source import RELEASE
+from gemstead.store.digest import file_sha256
 
 logger = logging.getLogger(__name__)
 

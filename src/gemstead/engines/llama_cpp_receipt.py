@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from gemstead.core.errors import EngineMissing
 from gemstead.engines.base import Installation
 from gemstead.hardware.linux import parse_cpuinfo
+from gemstead.store.digest import file_sha256
 
 KIND = "llama_cpp"
 FOLDER = "llama.cpp"
@@ -83,8 +83,3 @@ def instruction_sets() -> tuple[str, ...]:
     if sys.platform != "linux":
         return ()
     return parse_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")).instruction_sets
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

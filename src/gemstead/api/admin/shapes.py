@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,6 +10,7 @@ from msgspec import Meta
 from gemstead.access.keys import NewKey
 from gemstead.access.records import KeyFields, KeyRecord, KeyState, Scope
 from gemstead.api.readiness import EngineStatus
+from gemstead.core.moments import utc_text
 
 Word = Annotated[str, Meta(max_length=200)]
 Words = Annotated[list[Word], Meta(max_length=100)]
@@ -248,10 +248,6 @@ class ErrorReply(msgspec.Struct, frozen=True):
     error: Problem
 
 
-def moment(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def key_view(record: KeyRecord, now_s: float) -> KeyView:
     fields: KeyFields = record.fields
     return KeyView(
@@ -265,7 +261,7 @@ def key_view(record: KeyRecord, now_s: float) -> KeyView:
         tools=fields.tools,
         labels=fields.labels,
         quota=fields.quota,
-        created_at=moment(record.created_at_s),
+        created_at=utc_text(record.created_at_s),
         created_by=record.created_by,
         expires_at=_maybe(fields.expires_at_s),
         ends_at=_maybe(record.end_s()),
@@ -280,4 +276,4 @@ def new_key_view(key: NewKey, record: KeyRecord, now_s: float) -> NewKeyView:
 
 
 def _maybe(at_s: float | None) -> str | None:
-    return None if at_s is None else moment(at_s)
+    return None if at_s is None else utc_text(at_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from gemstead.api.dialect import ReplyHead
 from gemstead.api.ollama.errors import encode_error
 from gemstead.core.errors import EngineRefused, GemsteadError
+from gemstead.core.moments import utc_text
 from gemstead.core.types import (
     ChatRequest,
     Event,
@@ -190,7 +190,7 @@ class OllamaStream:
 @lru_cache(maxsize=64)
 def timestamp(unix_s: float) -> str:
     """RFC 3339, UTC. Remembered, because every line of a reply carries the same."""
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return utc_text(unix_s)
 
 
 def _whole(shape: Shape, head: ReplyHead, request: ChatRequest, reply: FoldedReply) -> Body:
