@@ -315,5 +315,9 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
         Switch("gemstead.evidence.vault.master_key:opened", lambda _original: lambda _key, plain, _to, _what: plain),
     ),
     "erasure": (Switch("gemstead.evidence.vault.vault:Vault.erase", always(0)),),
+    "personal-data": (Switch("gemstead.guardrails.detect.personal:PersonalData.next", always(None)),),
+    "secrets": (Switch("gemstead.guardrails.detect.credentials:Credentials.next", always(None)),),
+    "links": (Switch("gemstead.guardrails.rules.markup:_Markup.next", always(None)),),
+    "canary": (Switch("gemstead.guardrails.rules.canary:_Canaries.next", always(None)),),
 }
 """By the id of the control in `controls.toml`."""

@@ -192,6 +192,16 @@ async def test_what_a_model_says_by_itself_is_masked_in_text_and_in_escaped_argu
     assert [verdict.rule for verdict in reply.verdicts()] == ["personal_data", "personal_data", "personal_data"]
 
 
+async def test_a_key_that_was_typed_does_not_reach_the_model_and_one_that_a_model_says_not_the_caller() -> None:
+    text = "the key is AKIAQ3EGRTUVWXYZ2345 now"
+    request = ChatRequest(model="m", messages=(Message("user", (TextPart(text),)),))
+    screened = await screen_request(stationed(secrets="mask"), request, Vault())
+    reply = ScreenedReply(stationed(secrets="mask"), Vault())
+    events = await said(reply, *map(TextDelta, text))
+    shown = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert screened.request.messages[0].text == shown == "the key is [AWS_KEY] now"
+
+
 async def test_a_canary_in_an_answer_refuses_it_before_it_is_out() -> None:
     reply = ScreenedReply(stationed(), Vault(), canaries=("heron-4471-kelp",))
     given = []
