@@ -74,6 +74,20 @@ def test_no_broken_body_is_answered_in_a_way_the_document_does_not_say(operation
     run()
 
 
+STREAMED = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}]},
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+    "/v1/messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 8},
+}
+
+
+@pytest.mark.parametrize("path", STREAMED)
+def test_every_event_of_a_stream_is_as_the_document_says(path: str) -> None:
+    case = SCHEMA[path]["POST"].Case(body=None, media_type="application/json")
+    assert judge(case, {"model": "fake", "stream": True} | STREAMED[path]) == 200
+
+
 def test_both_kinds_of_input_are_tried_on_every_dialect() -> None:
     tags = {tag for operation in OPERATIONS if operation.body for tag in operation.definition.raw["tags"]}
     assert tags == {"anthropic", "gemstead", "ollama", "openai"}

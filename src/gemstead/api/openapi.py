@@ -17,6 +17,16 @@ ROOT_PREFIX = "/"
 
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
+_UNTYPED: dict[str, dict[str, Any]] = {
+    JSON: {},
+    "text/event-stream": {
+        "type": "object",
+        "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+        "required": ["data"],
+    },
+}
+"""What is said of a reply without types; of a stream, what is said of each event."""
+
 
 class OpenApiEndpoint:
     """Written when it is first asked for: no start waits for it."""
@@ -93,7 +103,7 @@ class _Schemas:
 
     def _schema(self, kinds: tuple[Any, ...], media_type: str) -> dict[str, Any]:
         if not kinds:
-            return {} if media_type == JSON else {"type": "string"}
+            return _UNTYPED.get(media_type, {"type": "string"})
         return _any_of([self._schemas[id(kind)] for kind in kinds])
 
 
